@@ -1,0 +1,144 @@
+"""The command `python -m mnist_drill`."""
+
+import io
+import sys
+from pathlib import Path
+
+import click
+import torch
+
+from mnist_drill import data, pages, seeds
+from mnist_drill.errors import DrillError
+from mnist_drill.files import ensure_writable, write_atomically
+from mnist_drill.models import NETWORKS, build, check_name
+from mnist_drill.report import Table
+from mnist_drill.train import DEVICES, RECIPES, confusion_matrix, evaluate, fit, pick_device
+
+device_option = click.option(
+    "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="auto is a GPU if there is one."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Train and judge the networks of the MNIST Drill: stage1, stage2, stage3 and stage4.
+
+    \b
+    For a first look, one epoch of the final network:
+        python -m mnist_drill train stage4 --epochs 1
+        python -m mnist_drill evaluate runs/stage4.pt
+    """
+
+
+@cli.command("train")
+@click.argument("name")
+@click.option("--epochs", type=click.IntRange(min=1), help="Train so many epochs instead of the recipe's.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Decides everything random.")
+@device_option
+@click.option("--out", type=click.Path(path_type=Path), default="runs", show_default=True, help="Folder to write to.")
+def train_command(name: str, epochs: int | None, seed: int, device: str, out: Path) -> None:
+    """Train the network NAME (stage1 to stage4) with its recipe on all 60,000 digits.
+
+    The test set is reported after each epoch and never used for a choice. Writes OUT/NAME.pt, the weights as a state
+    dict, and OUT/NAME.json, the run: recipe, seed, environment and a row per epoch. With the same seed, CPU and number
+    of threads a run is the same, bit for bit.
+    """
+    check_name(name)
+    pick_device(device)
+    ensure_writable(out)
+    recipe = RECIPES[name] if epochs is None else RECIPES[name].with_epochs(epochs)
+    model = build(name, seed)
+    run = fit(model, recipe, *data.load(), name=name, seed=seed, device=device, progress=sys.stdout.isatty())
+    weights = io.BytesIO()
+    torch.save({key: value.cpu() for key, value in model.state_dict().items()}, weights)
+    write_atomically(out / f"{name}.pt", weights.getvalue())
+    run.save(out / f"{name}.json")
+    click.echo(f"wrote {out / name}.pt and {out / name}.json")
+
+
+@cli.command("evaluate")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--network", help="The network's name, where the file is not called NAME.pt.")
+@device_option
+def evaluate_command(file: Path, network: str | None, device: str) -> None:
+    """Print the test accuracy and the confusion matrix of the weights in FILE, which `train` wrote."""
+    name = network or file.stem
+    if name not in NETWORKS:
+        raise DrillError(f"{file} is not named after a network: name one with --network {'|'.join(NETWORKS)}")
+    model = build(name)
+    load_weights(model, name, file)
+    model.to(pick_device(device))
+    _, test = data.load()
+    score = evaluate(model, test)
+    click.echo(f"{name}: test accuracy {score.accuracy:.2f} %, test loss {score.loss:.4f}\n")
+    click.echo(Table(["label \\ predicted", *range(10)], _numbered(confusion_matrix(model, test).tolist())))
+
+
+@cli.command("evidence")
+@click.argument("name")
+@click.option("--seeds", "count", type=click.IntRange(min=1), default=10, show_default=True)
+@device_option
+def evidence_command(name: str, count: int, device: str) -> None:
+    """Train NAME with seeds 1 to SEEDS and store the runs in the package.
+
+    Each run is stored as soon as it is finished, and a seed that has one is not trained again.
+    """
+    check_name(name)
+    pick_device(device)
+    ensure_writable(seeds.FOLDER)
+    seeds.collect(name, count, *data.load(), device=device)
+
+
+@cli.command("readme")
+def readme_command() -> None:
+    """Render the README's tables from the notebooks' runs and the evidence."""
+    pages.update_readme()
+
+
+@cli.command("badges")
+@click.argument("repository", metavar="OWNER/REPO")
+def badges_command(repository: str) -> None:
+    """Put "Open in Colab" badges for the GitHub repository OWNER/REPO into the README and the notebooks.
+
+    The notebooks also learn from it which repository to bring into Colab. Run it again to change the address.
+    """
+    pages.put_badges(repository)
+
+
+def load_weights(model: torch.nn.Module, name: str, file: Path) -> None:
+    """Loads a state dict into `model`. Raises `DrillError` if the file is missing, damaged or another network's."""
+    try:
+        weights = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise DrillError(f"cannot read {file}: {error.strerror}") from None
+    except Exception:  # whatever a damaged archive makes the unpickler raise
+        raise DrillError(f"{file} is not a state dict; `train` writes one") from None
+    wanted = {key: value.shape for key, value in model.state_dict().items()}
+    found = {key: getattr(value, "shape", None) for key, value in weights.items()} if isinstance(weights, dict) else {}
+    if found != wanted:
+        raise DrillError(f"{file} holds a checkpoint of another network than {name}: name it with --network")
+    model.load_state_dict(weights)
+
+
+def _numbered(rows: list[list[int]]) -> list[list[int]]:
+    return [[number, *row] for number, row in enumerate(rows)]
+
+
+def main() -> None:
+    """Runs the command; an error that the user can mend is one line and exit status 2."""
+    try:
+        cli(prog_name="python -m mnist_drill", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as help_text:
+        click.echo(help_text.format_message())
+        sys.exit(2)
+    except (DrillError, click.ClickException) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        click.echo(f"Error: {' '.join(message.split())}", err=True)
+        sys.exit(2)
+    except click.Abort:
+        click.echo("Interrupted: nothing was written.", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Augmentation of a whole batch at once, each image with its own draw.
+
+The geometry is that of `torchvision.transforms.functional.affine` and the erasing that of `erase`: the tests compare
+them image by image. Random numbers come from torch's generator of the device that the images are on.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges to draw from, uniformly, for each image; 0 switches a part off."""
+
+    rotation: float = 0.0  # degrees, in [-rotation, rotation], positive is clockwise
+    translation: float = 0.0  # pixels, along each axis in [-translation, translation]
+    scale: float = 0.0  # the factor is in [1 - scale, 1 + scale]
+    shear: float = 0.0  # degrees, along the x axis, in [-shear, shear]
+    cutout: int = 0  # side in pixels of a square set to background, centred on any pixel
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} is a range and cannot be negative: {value}")
+        if self.scale >= 1:
+            raise ValueError(f"scale must be below 1, or an image could vanish: {self.scale}")
+
+
+def augment(images: Tensor, augmentation: Augmentation) -> Tensor:
+    """A new batch of the shape of `images`, (N, 1, H, H) in [0, 1] with background 0, each image drawn for itself."""
+    a, n, device = augmentation, len(images), images.device
+
+    def draw(limit: float, *shape: int) -> Tensor:
+        return torch.empty(n, *shape, device=device).uniform_(-limit, limit)
+
+    if a.rotation or a.translation or a.scale or a.shear:
+        images = affine(images, draw(a.rotation), draw(a.translation, 2), 1 + draw(a.scale), draw(a.shear))
+    if a.cutout:
+        images = erase(images, torch.randint(images.shape[-1], (n, 2), device=device), a.cutout)
+    return images
+
+
+def affine(images: Tensor, angle: Tensor, translate: Tensor, scale: Tensor, shear: Tensor) -> Tensor:
+    """Each image scaled, sheared, rotated about its centre and moved, sampled bilinearly on a background of 0.
+
+    `images` has shape (N, C, H, H); `angle` (N,) in degrees, clockwise; `translate` (N, 2) in pixels, right and down;
+    `scale` (N,) a factor; `shear` (N,) in degrees along the x axis.
+    """
+    angle, shear = angle * (math.pi / 180), shear * (math.pi / 180)
+    cos, sin, tan = angle.cos(), angle.sin(), shear.tan()
+    # rotation @ [[1, -tan(shear)], [0, 1]], which carries an input pixel to its place in the output.
+    forward = torch.stack([cos, -cos * tan - sin, sin, cos - sin * tan], dim=1).view(-1, 2, 2)
+    # The grid asks the other way: where in the input an output pixel comes from. It counts an image's side as 2.
+    linear = torch.linalg.inv(forward * scale.view(-1, 1, 1))
+    offset = -linear @ (translate * (2 / images.shape[-1])).unsqueeze(-1)
+    grid = F.affine_grid(torch.cat([linear, offset], dim=2), images.shape, align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+
+
+def erase(images: Tensor, centre: Tensor, side: int) -> Tensor:
+    """A square of `side` pixels set to 0 in each image, cut off at the border, as in cutout (DeVries, Taylor, 2017).
+
+    `images` has shape (N, C, H, H); `centre` (N, 2) holds the row and column of the square's centre. The square covers
+    `side // 2` pixels before its centre.
+    """
+    position = torch.arange(images.shape[-1], device=images.device)
+    start = centre - side // 2
+    inside = (position >= start.unsqueeze(-1)) & (position < start.unsqueeze(-1) + side)  # (N, 2, H)
+    square = inside[:, 0, :, None] & inside[:, 1, None, :]
+    return images.masked_fill(square.unsqueeze(1), 0)

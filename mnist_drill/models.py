@@ -1,0 +1,98 @@
+"""The stage networks.
+
+Every network takes digits of shape (N, 1, 28, 28), float32, normalised as in `mnist_drill.data.normalize`, and returns
+logits of shape (N, 10). No convolution has a bias. Each is a plain `nn.Sequential`, so that its printed form, its
+summary and its receptive fields read in the order in which a digit passes through it.
+"""
+
+from functools import partial
+
+import torch
+from torch import nn
+
+from mnist_drill.errors import DrillError
+
+
+def conv_block(c_in: int, c_out: int, kernel_size: int = 3, *, padding: int = 0, norm=False, dropout=0.0):
+    """Convolution without bias, then batch norm (if `norm`), ReLU, and dropout (if its probability is not 0).
+
+    Shape: (N, c_in, H, W) to (N, c_out, H + 2 * padding - kernel_size + 1, W + 2 * padding - kernel_size + 1).
+    """
+    layers = [nn.Conv2d(c_in, c_out, kernel_size, padding=padding, bias=False)]
+    if norm:
+        layers.append(nn.BatchNorm2d(c_out))
+    layers.append(nn.ReLU())
+    if dropout:
+        layers.append(nn.Dropout2d(dropout))
+    return nn.Sequential(*layers)
+
+
+def stage1() -> nn.Sequential:
+    """The skeleton: three convolutions, a pool, three more, and a 7×7 convolution that sees the whole image."""
+    return nn.Sequential(
+        conv_block(1, 32),
+        conv_block(32, 64),
+        conv_block(64, 128),
+        nn.MaxPool2d(2),
+        conv_block(128, 32, 1),
+        conv_block(32, 64),
+        conv_block(64, 128),
+        conv_block(128, 128, 7),
+        nn.Conv2d(128, 10, 1, bias=False),
+        nn.Flatten(),
+    )
+
+
+def stage2(norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
+    """Few channels, the pool at receptive field 5, and global average pooling where the 7×7 convolution was."""
+    block = partial(conv_block, norm=norm, dropout=dropout)
+    return nn.Sequential(
+        block(1, 16, padding=1),
+        block(16, 24),
+        nn.MaxPool2d(2),
+        block(24, 8, 1),
+        block(8, 16),
+        block(16, 16),
+        block(16, 16),
+        nn.AvgPool2d(7, stride=1),
+        nn.Conv2d(16, 10, 1, bias=False),
+        nn.Flatten(),
+    )
+
+
+def stage3(dropout: float = 0.01) -> nn.Sequential:
+    """`stage2` with batch norm and a little dropout in every block."""
+    return stage2(norm=True, dropout=dropout)
+
+
+def stage4() -> nn.Sequential:
+    """`stage3` as it is: what changes in stage 4 is the recipe."""
+    return stage3()
+
+
+NETWORKS = {network.__name__: network for network in (stage1, stage2, stage3, stage4)}
+
+
+def check_name(name: str) -> None:
+    """Raises `DrillError` unless `name` is one of `NETWORKS`."""
+    if name not in NETWORKS:
+        raise DrillError(f"unknown network {name!r}: choose one of {', '.join(NETWORKS)}")
+
+
+def build(name: str, seed: int | None = None, **changes) -> nn.Sequential:
+    """A fresh network by name, one of `NETWORKS`; `changes` are given to its function.
+
+    With a `seed` its weights are drawn from that seed, whatever was drawn before, and torch's random state stays as it
+    was. Raises `DrillError` for an unknown name.
+    """
+    check_name(name)
+    if seed is None:
+        return NETWORKS[name](**changes)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return NETWORKS[name](**changes)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """The number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

@@ -1,0 +1,136 @@
+"""What is rendered into the README and the notebooks: tables of results, and the badges that open them in Colab."""
+
+import re
+import statistics
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+
+from mnist_drill import seeds
+from mnist_drill.errors import DrillError
+from mnist_drill.files import write_atomically
+from mnist_drill.models import NETWORKS
+from mnist_drill.report import RUN_MIME, Table, percent
+from mnist_drill.train import Run
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Best train and best test accuracy of the four-step drill that the course stands on: single runs, the best epoch picked
+# on the test set.
+PUBLISHED = {"stage1": (99.88, 99.14), "stage2": (98.44, 98.53), "stage3": (98.75, 99.24), "stage4": (99.08, 99.44)}
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A notebook of the course as it lies on the disk."""
+
+    path: Path
+
+    def read(self) -> nbformat.NotebookNode:
+        return nbformat.read(self.path, as_version=4)
+
+    def write(self, content: nbformat.NotebookNode) -> None:
+        write_atomically(self.path, nbformat.writes(content) + "\n")
+
+    def run(self) -> Run:
+        """The run that the notebook shows as its result. Raises `DrillError` where it has none."""
+        for cell in self.read().cells:
+            for output in cell.get("outputs", []):
+                if RUN_MIME in output.get("data", {}):
+                    return Run.from_dict(output["data"][RUN_MIME])
+        raise DrillError(f"{self.path} holds no run: execute it first")
+
+    def minutes(self) -> float:
+        """Minutes from the start of the first cell to the end of the last, as recorded when it was executed."""
+        times = [cell.metadata["execution"] for cell in self.read().cells if "execution" in cell.metadata]
+        start, end = times[0]["iopub.execute_input"], times[-1]["shell.execute_reply"]
+        return (datetime.fromisoformat(end[:19]) - datetime.fromisoformat(start[:19])).total_seconds() / 60
+
+
+def notebooks(root: Path = ROOT) -> list[Notebook]:
+    """The numbered notebooks, in order."""
+    return [Notebook(path) for path in sorted((root / "notebooks").glob("0*.ipynb"))]
+
+
+def results_table(books: list[Notebook]) -> str:
+    """A row for each notebook's run, the published figures beside it."""
+    rows = []
+    for book in books:
+        run = book.run()
+        train, test = PUBLISHED[run.name]
+        rows.append(
+            [f"[{book.path.stem}](notebooks/{book.path.name})", f"{run.parameters:,}", percent(run.best_train),
+             percent(run.best_test), percent(run.last.test_accuracy), percent(run.lowest_of_last(5)), len(run.epochs),
+             f"{book.minutes():.1f}", percent(train), percent(test)]
+        )  # fmt: skip
+    header = ["notebook", "parameters", "best train", "best test", "last test", "lowest of last five", "epochs",
+              "minutes", "published best train", "published best test"]  # fmt: skip
+    machine = books[-1].run().environment
+    total = sum(book.minutes() for book in books)
+    return (
+        f"{Table(header, rows).markdown()}\n\n"
+        f"Accuracies in percent, one run each, seed {books[-1].run().seed}. The four notebooks took {total:.0f} "
+        f"minutes on {machine['hardware']}, {machine['threads']} threads, torch {machine['torch'].partition('+')[0]}."
+    )
+
+
+def seeds_table() -> str:
+    """A row for each stage: last epoch and last five over all seeds of the evidence."""
+    rows = []
+    for name in NETWORKS:
+        runs = seeds.load_runs(name)
+        last = [run.last.test_accuracy for run in runs]
+        spread = f" ± {statistics.stdev(last):.2f}" if len(runs) > 1 else ""
+        lowest = [run.lowest_of_last(5) for run in runs]
+        holds = sum(value >= 99.4 for value in lowest)
+        rows.append([name, len(runs), f"{statistics.mean(last):.2f}{spread}", percent(min(last)), percent(min(lowest)),
+                     f"{holds} of {len(runs)}"])  # fmt: skip
+    header = ["network", "seeds", "last test, mean ± standard deviation", "lowest last test", "lowest of last five",
+              "at least 99.4 in each of the last five"]  # fmt: skip
+    return Table(header, rows).markdown()
+
+
+def update_readme(root: Path = ROOT) -> None:
+    """Writes the tables into the README, between the markers of each."""
+    path = root / "README.md"
+    write_atomically(path, render_readme(path.read_text(), notebooks(root)))
+
+
+def render_readme(text: str, books: list[Notebook]) -> str:
+    """The README with its tables made anew."""
+    return _between(_between(text, "results", results_table(books)), "seeds", seeds_table())
+
+
+def put_badges(repository: str, root: Path = ROOT) -> None:
+    """Puts a badge into the README for each notebook and into each notebook, and the address into its bootstrap cell.
+
+    `repository` is OWNER/REPO on GitHub; the branch is main. Can be repeated with another address. Raises `DrillError`
+    for an address of another form.
+    """
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise DrillError(f"{repository!r} is not a GitHub repository: write OWNER/REPO")
+    lines = []
+    for book in notebooks(root):
+        address = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{book.path.name}"
+        badge = f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
+        lines.append(f"- {book.path.stem}: {badge}")
+        content = book.read()
+        title, bootstrap = content.cells[0], next(cell for cell in content.cells if cell.cell_type == "code")
+        title.source = f"{badge}\n\n" + re.sub(r"\A\[!\[Open in Colab.*\n+", "", title.source)
+        bootstrap.source = re.sub(
+            r'^REPOSITORY = ".*?"', f'REPOSITORY = "https://github.com/{repository}"', bootstrap.source, flags=re.M
+        )
+        book.write(content)
+    readme = root / "README.md"
+    write_atomically(readme, _between(readme.read_text(), "badges", "\n".join(lines)))
+
+
+def _between(text: str, marker: str, content: str) -> str:
+    """The text with what stands between the two comments of a marker replaced."""
+    start, end = f"<!-- {marker} -->\n", f"<!-- /{marker} -->"
+    if text.count(start) != 1 or text.count(end) != 1:
+        raise DrillError(f"README.md needs the lines {start.strip()} and {end}, once each")
+    head, _, rest = text.partition(start)
+    return f"{head}{start}{content}\n{end}{rest.partition(end)[2]}"

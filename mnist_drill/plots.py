@@ -1,0 +1,137 @@
+"""Figures, and nothing but figures: each function draws one and shows it."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from torch import Tensor, nn
+
+from mnist_drill.augment import Augmentation, augment
+from mnist_drill.data import Digits
+from mnist_drill.receptive_field import Layer
+from mnist_drill.train import Recipe, Run, confusion_matrix, predict, rate_at
+
+BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#9aa0a6"
+
+
+def digit_grid(images: Tensor, titles: Sequence[str] | None = None, columns: int = 10) -> None:
+    """Images of shape (N, 1, 28, 28) in [0, 1], row by row, each under its title."""
+    rows = -(-len(images) // columns)
+    height = 0.85 if titles is None else 1.15
+    figure, axes = plt.subplots(rows, columns, figsize=(0.85 * columns, height * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for position, (axis, image) in enumerate(zip(axes.flat, images)):  # noqa: B905 - the last row may not be full
+        axis.imshow(image.squeeze(0), cmap="gray_r", vmin=0, vmax=1)
+        if titles is not None:
+            axis.set_title(titles[position], fontsize=8)
+    _show(figure)
+
+
+def class_counts(parts: dict[str, Digits]) -> None:
+    """How many digits of each class each part has."""
+    figure, axes = plt.subplots(1, len(parts), figsize=(4.5 * len(parts), 2.4), squeeze=False)
+    for axis, (name, digits) in zip(axes.flat, parts.items(), strict=True):
+        axis.bar(range(10), digits.labels.bincount(minlength=10), color=BLUE)
+        axis.axhline(len(digits) / 10, color=GREY, linestyle="--", label="a tenth")
+        axis.set(title=name, xticks=range(10), xlabel="digit", ylabel="count")
+        axis.legend(fontsize=8)
+    _show(figure)
+
+
+def budget(networks: dict[str, list[Layer]]) -> None:
+    """Where the parameters of each network sit, layer by layer, on one logarithmic scale."""
+    figure, axes = plt.subplots(1, len(networks), figsize=(4.8 * len(networks), 3), sharex=True, squeeze=False)
+    for axis, (name, layers) in zip(axes.flat, networks.items(), strict=True):
+        counts = [layer.parameters + layer.norm_parameters for layer in layers]
+        bars = axis.barh([f"{i}  {layer.kind}" for i, layer in enumerate(layers, 1)], counts, color=BLUE)
+        axis.bar_label(bars, [f"{n:,} ({n / sum(counts):.0%})" if n else "0" for n in counts], padding=3, fontsize=8)
+        axis.invert_yaxis()
+        axis.set(title=f"{name}: {sum(counts):,} parameters", xscale="log", xlim=(50, 3e7), xlabel="parameters")
+        axis.spines[["top", "right"]].set_visible(False)
+    _show(figure)
+
+
+def curves(*runs: Run, lowest: float = 97.0) -> None:
+    """Train and test accuracy per epoch, the first run against the others; what lies below `lowest` % is cut off."""
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.2), sharey=True)
+    for run, colour in zip(runs, (BLUE, ORANGE, GREY), strict=False):
+        epochs = [row.epoch for row in run.epochs]
+        for axis, part in zip(axes, ("train", "test"), strict=True):
+            accuracy = [getattr(row, f"{part}_accuracy") for row in run.epochs]
+            axis.plot(epochs, accuracy, color=colour, marker="o", markersize=3, label=run.name)
+            axis.set(title=f"{part} accuracy", xlabel="epoch")
+    axes[0].set(ylabel="%", ylim=(lowest, 100))
+    for axis in axes:
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    _show(figure)
+
+
+def losses(run: Run) -> None:
+    """Train and test loss per epoch."""
+    figure, axis = plt.subplots(figsize=(5.4, 3))
+    for part, colour in (("train", BLUE), ("test", ORANGE)):
+        axis.plot([row.epoch for row in run.epochs], [getattr(row, f"{part}_loss") for row in run.epochs],
+                  color=colour, marker="o", markersize=3, label=part)  # fmt: skip
+    axis.set(yscale="log", xlabel="epoch", ylabel="cross-entropy", title=run.name)
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(fontsize=8)
+    _show(figure)
+
+
+def mistakes(model: nn.Module, digits: Digits, most: int = 20) -> None:
+    """The digits that the network gets wrong, the surest mistakes first: label, prediction, confidence in it."""
+    confidence, predicted = predict(model, digits).softmax(dim=1).max(dim=1)
+    wrong = (predicted != digits.labels).nonzero().flatten()
+    wrong = wrong[confidence[wrong].argsort(descending=True)][:most]
+    titles = [f"{digits.labels[i]} read as {predicted[i]}\n{confidence[i]:.0%}" for i in wrong]
+    if titles:
+        digit_grid(digits.images[wrong], titles)
+
+
+def confusion(model: nn.Module, digits: Digits) -> None:
+    """Counts of label (rows) against prediction (columns); colour shows the mistakes only."""
+    counts = confusion_matrix(model, digits)
+    figure, axis = plt.subplots(figsize=(4.6, 4.6))
+    axis.imshow(counts - torch.diag(counts.diag()), cmap="Oranges")
+    for row in range(10):
+        for column in range(10):
+            if counts[row, column]:
+                axis.text(column, row, int(counts[row, column]), ha="center", va="center", fontsize=8)
+    axis.set(xticks=range(10), yticks=range(10), xlabel="predicted", ylabel="label")
+    _show(figure)
+
+
+def learning_rate(recipes: dict[str, Recipe], steps_per_epoch: int) -> None:
+    """The learning rate over the steps of each recipe, on a logarithmic scale."""
+    figure, axis = plt.subplots(figsize=(6.4, 2.8))
+    for (name, recipe), colour in zip(recipes.items(), (BLUE, ORANGE, GREY), strict=False):
+        steps = recipe.epochs * steps_per_epoch
+        axis.plot([rate_at(recipe, step / steps) for step in range(steps)], color=colour, label=name)
+    axis.set(yscale="log", xlabel="step", ylabel="learning rate")
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(fontsize=8)
+    _show(figure)
+
+
+def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 1) -> None:
+    """The same images, a row for each choice: as they are, then under each augmentation."""
+    rows = [images]
+    for augmentation in choices.values():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            rows.append(augment(images, augmentation))
+    figure, axes = plt.subplots(len(rows), len(images), figsize=(0.85 * len(images) + 1.6, 0.85 * len(rows)))
+    for name, line, row in zip(["as it is", *choices], axes, rows, strict=True):
+        for axis, image in zip(line, row, strict=True):
+            axis.imshow(image.squeeze(0), cmap="gray_r", vmin=0, vmax=1)
+            axis.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    _show(figure)
+
+
+def _show(figure: plt.Figure) -> None:
+    figure.tight_layout()
+    plt.show()
+    plt.close(figure)

@@ -1,0 +1,142 @@
+"""Claims with their verdicts, and tables: everything that a notebook says in words or figures about a run."""
+
+import copy
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+import torchsummary
+from torch import nn
+
+from mnist_drill.receptive_field import trace
+from mnist_drill.train import Run
+
+RUN_MIME = "application/vnd.mnist-drill.run+json"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence with a check on runs."""
+
+    sentence: str
+    check: Callable[..., bool]
+    why: str = ""
+
+    def verdict(self, *runs: Run) -> str:
+        """`✓ sentence` or `✗ sentence`. A check that cannot run does not hold, and the verdict says why."""
+        try:
+            return f"{'✓' if self.check(*runs) else '✗'} {self.sentence}"
+        except Exception as error:  # a learner's change may leave a check nothing to look at
+            return f"✗ {self.sentence} (not checked: {type(error).__name__}: {error})"
+
+
+def claim(sentence: str, check: Callable[..., bool], why: str = "", **numbers: float) -> Claim:
+    """A claim whose sentence and check share their numbers, so that the words say the figure that is checked.
+
+    `numbers` fill the braces of `sentence` and are given to `check` by name, after the runs:
+
+        claim("It has fewer than {limit:,} parameters", lambda run, limit: run.parameters < limit, limit=10_000)
+    """
+    return Claim(sentence.format(**numbers), partial(check, **numbers), why)
+
+
+class Table:
+    """Rows under a header; Markdown in a notebook, aligned columns in a terminal."""
+
+    def __init__(self, header: Iterable[str], rows: Iterable[Iterable[object]]):
+        self.header = list(header)
+        self.rows = [[str(cell) for cell in row] for row in rows]
+
+    def markdown(self) -> str:
+        lines = [self.header, ["---"] * len(self.header), *self.rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def __repr__(self) -> str:
+        lines = [self.header, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        # Text to the left, figures to the right, as the first row has them.
+        right = [cell.replace(",", "").replace(".", "").isdigit() for cell in self.rows[0]] if self.rows else []
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if figure else cell.ljust(width)
+                for cell, width, figure in zip(line, widths, right, strict=True)
+            ).rstrip()
+            for line in lines
+        )
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+
+class Verdicts:
+    """The verdicts on some claims, one to a line."""
+
+    def __init__(self, verdicts: Iterable[str]):
+        self.verdicts = list(verdicts)
+
+    def __repr__(self) -> str:
+        return "\n".join(self.verdicts)
+
+    def _repr_markdown_(self) -> str:
+        return "\n".join(f"- {verdict}" for verdict in self.verdicts)
+
+
+def targets(claims: Iterable[Claim]) -> Table:
+    """What a stage sets out to meet, and why, before it is trained."""
+    return Table(["target", "why"], [(claim.sentence, claim.why) for claim in claims])
+
+
+def judge(claims: Iterable[Claim], *runs: Run) -> Verdicts:
+    """Each claim's verdict on these runs; see `Claim.verdict`."""
+    return Verdicts(claim.verdict(*runs) for claim in claims)
+
+
+class Result(Table):
+    """The figures of a run, in percent and seconds. A notebook that shows it stores the run beside it."""
+
+    def __init__(self, run: Run):
+        self.run = run
+        super().__init__(
+            ["parameters", "epochs", "best train", "last train", "best test", "last test", "lowest of last five",
+             "train, evaluated", "seconds"],
+            [[f"{run.parameters:,}", len(run.epochs), percent(run.best_train), percent(run.last.train_accuracy),
+              percent(run.best_test), percent(run.last.test_accuracy), percent(run.lowest_of_last(5)),
+              percent(run.train.accuracy), f"{run.seconds:.0f}"]],
+        )  # fmt: skip
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/plain": repr(self), "text/markdown": self.markdown(), RUN_MIME: self.run.to_dict()}
+
+
+def percent(accuracy: float) -> str:
+    return "–" if math.isnan(accuracy) else f"{accuracy:.2f}"
+
+
+def noise(run: Run, other: Run) -> float:
+    """The standard error, in points, of the difference between the two runs' last test accuracies.
+
+    Binomial, for 10,000 test digits each; differences between seeds come on top.
+    """
+    return math.hypot(*(math.sqrt(a * (100 - a) / 10_000) for a in (run.last.test_accuracy, other.last.test_accuracy)))
+
+
+def layer_table(model: nn.Module) -> Table:
+    """Sizes, jumps, receptive fields and parameters, layer by layer, as `receptive_field.trace` finds them."""
+    layers = trace(model)
+    header = ["layer", "channels", "kernel", "stride", "padding", "size", "jump", "receptive field", "parameters",
+              "of batch norm"]  # fmt: skip
+    rows = [
+        [x.kind, f"{x.channels_in} → {x.channels_out}", x.kernel, x.stride, x.padding, f"{x.size_in} → {x.size_out}",
+         x.jump_out, x.field_out, f"{x.parameters:,}", x.norm_parameters]
+        for x in layers
+    ]  # fmt: skip
+    own, norm = sum(x.parameters for x in layers), sum(x.norm_parameters for x in layers)
+    return Table(header, [*rows, ["total", *[""] * 7, f"{own:,}", norm]])
+
+
+def summary(model: nn.Module) -> None:
+    """Prints torchsummary's table of a copy: its forward pass would move batch norm and torch's random state."""
+    with torch.random.fork_rng():
+        torchsummary.summary(copy.deepcopy(model).cpu(), (1, 28, 28), device="cpu")

@@ -1,0 +1,325 @@
+"""Recipes, runs, and the one train loop."""
+
+import json
+import math
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from tqdm import tqdm
+
+from mnist_drill.augment import Augmentation, augment
+from mnist_drill.data import Digits, normalize
+from mnist_drill.errors import DrillError
+from mnist_drill.files import write_atomically
+from mnist_drill.models import parameter_count
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """A learning rate that rises, falls and then stays; positions are shares of the training, rates of the peak."""
+
+    start: float = 0.04  # the rate at the first step
+    peak_at: float = 0.2  # reached in a straight line
+    end_at: float = 0.8  # reached along half a cosine
+    end: float = 0.004  # the rate from there to the last step
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What decides a training besides the network, the data and the seed. The optimizer is SGD."""
+
+    epochs: int = 15
+    batch_size: int = 128
+    learning_rate: float = 0.01  # with a schedule, its peak
+    momentum: float = 0.9
+    schedule: OneCycle | None = None  # None: the learning rate is constant
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    bfloat16: bool = False  # multiply in bfloat16 while training, where the hardware does that natively
+
+    def with_epochs(self, epochs: int) -> "Recipe":
+        """The same recipe over another number of epochs; the schedule stretches with it."""
+        return replace(self, epochs=epochs)
+
+
+PLAIN = Recipe()
+RECIPES = {
+    "stage1": replace(PLAIN, bfloat16=True),  # the only network heavy enough for it to matter
+    "stage2": PLAIN,
+    "stage3": PLAIN,
+    "stage4": Recipe(
+        learning_rate=0.2,
+        schedule=OneCycle(),
+        augmentation=Augmentation(rotation=10, translation=2, scale=0.1, shear=5.7),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean cross-entropy in nats, and accuracy in percent."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of a run. The train figures are the running ones, with dropout and augmentation as trained."""
+
+    epoch: int  # counted from 1
+    train_loss: float
+    train_accuracy: float  # percent
+    test_loss: float
+    test_accuracy: float  # percent
+    seconds: float  # training and test together
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training produced: plain data that everything printed, plotted or claimed is derived from."""
+
+    name: str
+    parameters: int
+    seed: int
+    recipe: Recipe
+    environment: dict[str, str | int]
+    epochs: tuple[Epoch, ...]
+    train: Score  # the training digits after the last epoch, by `evaluate`: no dropout, no augmentation
+
+    @property
+    def last(self) -> Epoch:
+        return self.epochs[-1]
+
+    @property
+    def best_train(self) -> float:
+        """The highest running train accuracy of any epoch, in percent."""
+        return max(row.train_accuracy for row in self.epochs)
+
+    @property
+    def best_test(self) -> float:
+        """The highest test accuracy of any epoch, in percent: picked on the test set, only to compare with others."""
+        return max(row.test_accuracy for row in self.epochs)
+
+    @property
+    def gap(self) -> float:
+        """Points of accuracy by which the training digits are ahead of the test digits at the end, both evaluated."""
+        return self.train.accuracy - self.last.test_accuracy
+
+    @property
+    def seconds(self) -> float:
+        return sum(row.seconds for row in self.epochs)
+
+    def lowest_of_last(self, epochs: int = 5) -> float:
+        """The lowest test accuracy of the last epochs, in percent; not a number where the run has fewer epochs."""
+        if len(self.epochs) < epochs:
+            return math.nan
+        return min(row.test_accuracy for row in self.epochs[-epochs:])
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Run":
+        """The inverse of `to_dict`. Raises KeyError, TypeError or ValueError for anything else."""
+        recipe = dict(values["recipe"])
+        recipe["augmentation"] = Augmentation(**recipe["augmentation"])
+        if recipe["schedule"] is not None:
+            recipe["schedule"] = OneCycle(**recipe["schedule"])
+        return cls(
+            **{
+                **values,
+                "recipe": Recipe(**recipe),
+                "epochs": tuple(Epoch(**row) for row in values["epochs"]),
+                "train": Score(**values["train"]),
+            }
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Writes the run as JSON, whole or not at all."""
+        write_atomically(path, json.dumps(self.to_dict(), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Run":
+        """Reads a run that `save` wrote. Raises `DrillError` for a file that is missing or holds something else."""
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text()))
+        except OSError as error:
+            raise DrillError(f"cannot read {path}: {error.strerror}") from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DrillError(f"{path} does not hold a run ({type(error).__name__}: {error})") from None
+
+
+def rate_at(recipe: Recipe, progress: float) -> float:
+    """The learning rate after `progress`, a share of the training between 0 and 1."""
+    cycle = recipe.schedule
+    if cycle is None:
+        return recipe.learning_rate
+    if progress < cycle.peak_at:
+        factor = cycle.start + (1 - cycle.start) * progress / cycle.peak_at
+    elif progress < cycle.end_at:
+        descent = (progress - cycle.peak_at) / (cycle.end_at - cycle.peak_at)
+        factor = cycle.end + (1 - cycle.end) * (1 + math.cos(math.pi * descent)) / 2
+    else:
+        factor = cycle.end
+    return recipe.learning_rate * factor
+
+
+def train_epoch(
+    model: nn.Module,
+    recipe: Recipe,
+    digits: Digits,
+    optimizer: Optimizer,
+    scheduler: LRScheduler,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> Score:
+    """One pass over `digits` in a new random order; the score is the running one. `progress` wraps the batches."""
+    model.train()
+    device = digits.labels.device
+    half = torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16 and has_bfloat16(device))
+    loss_sum = correct = torch.zeros((), device=device)
+    order = torch.randperm(len(digits), device=device)
+    for positions in progress(order.split(recipe.batch_size)):
+        batch = digits[positions]
+        images = augment(batch.images, recipe.augmentation)
+        with half:
+            logits = model(normalize(images))
+        loss = F.cross_entropy(logits.float(), batch.labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        # Sums stay tensors: reading a number out of a GPU at every step would make it wait.
+        loss_sum = loss_sum + loss.detach() * len(batch)
+        correct = correct + (logits.argmax(dim=1) == batch.labels).sum()
+    return Score(loss_sum.item() / len(digits), 100 * correct.item() / len(digits))
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, digits: Digits, batch_size: int = 1000) -> Tensor:
+    """The logits of all digits, shape (N, 10), on the digits' device; leaves the network in evaluation mode."""
+    model.eval()
+    device = next(model.parameters()).device
+    logits = [model(normalize(images.to(device))) for images in digits.images.split(batch_size)]
+    return torch.cat(logits).to(digits.labels.device)
+
+
+def evaluate(model: nn.Module, digits: Digits) -> Score:
+    """The score on `digits` as they are: no augmentation, no dropout."""
+    logits = predict(model, digits)
+    accuracy = (logits.argmax(dim=1) == digits.labels).double().mean()
+    return Score(F.cross_entropy(logits, digits.labels).item(), 100 * accuracy.item())
+
+
+def confusion_matrix(model: nn.Module, digits: Digits) -> Tensor:
+    """Counts, int64 of shape (10, 10): rows are labels, columns predictions."""
+    predicted = predict(model, digits).argmax(dim=1)
+    return (digits.labels * 10 + predicted).bincount(minlength=100).view(10, 10)
+
+
+def fit(
+    model: nn.Module,
+    recipe: Recipe,
+    train: Digits,
+    test: Digits,
+    *,
+    name: str,
+    seed: int,
+    device: str = "auto",
+    progress: bool = True,
+) -> Run:
+    """Trains `model` in place and returns the run; prints a row per epoch and, with `progress`, a bar within it.
+
+    `test` is only reported: with any other the weights would be the same. Everything random (the order of the digits,
+    augmentation, dropout) follows from `seed`: on the same CPU with as many threads the run is the same, bit for bit.
+    Raises `DrillError` for a device that is not there.
+    """
+    device = pick_device(device)
+    torch.manual_seed(seed)
+    # In channels-last layout convolutions on a CPU need no copies.
+    model.to(device, memory_format=torch.channels_last)
+    train, test = train.to(device), test.to(device)
+
+    steps = recipe.epochs * math.ceil(len(train) / recipe.batch_size)
+    # The scheduler multiplies the optimizer's rate, so that one is 1.
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=recipe.momentum)
+    scheduler = LambdaLR(optimizer, lambda step: rate_at(recipe, step / steps))
+
+    rows = []
+    print("epoch  train loss  train %  test loss  test %  seconds", flush=True)
+    for epoch in range(1, recipe.epochs + 1):
+        start = time.perf_counter()
+        bar = partial(tqdm, desc=f"epoch {epoch}", leave=False, disable=not progress, file=sys.stdout, mininterval=0.5)
+        fitted = train_epoch(model, recipe, train, optimizer, scheduler, bar)
+        tested = evaluate(model, test)
+        seconds = time.perf_counter() - start
+        rows.append(Epoch(epoch, fitted.loss, fitted.accuracy, tested.loss, tested.accuracy, seconds))
+        print(
+            f"{epoch:5}  {fitted.loss:10.4f}  {fitted.accuracy:7.2f}  {tested.loss:9.4f}  {tested.accuracy:6.2f}"
+            f"  {seconds:7.1f}",
+            flush=True,
+        )
+    return Run(
+        name=name,
+        parameters=parameter_count(model),
+        seed=seed,
+        recipe=recipe,
+        environment=environment(device, recipe),
+        epochs=tuple(rows),
+        train=evaluate(model, train),
+    )
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of that name, one of `DEVICES`; "auto" is a GPU if there is one.
+
+    Raises `DrillError` for a device that is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if there[kind]))
+    if not there.get(name):
+        here = ", ".join(kind for kind in there if there[kind])
+        raise DrillError(f"device {name!r} is not available here: choose auto or one of {here}")
+    return torch.device(name)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device multiplies bfloat16 natively; elsewhere it is emulated, and slower than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+def environment(device: torch.device, recipe: Recipe) -> dict[str, str | int]:
+    """What a run was made with: versions, device, the name of the CPU or GPU, threads, the precision of training."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "device": device.type,
+        "hardware": torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name(),
+        "threads": torch.get_num_threads(),
+        "precision": "bfloat16" if recipe.bfloat16 and has_bfloat16(device) else "float32",
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
