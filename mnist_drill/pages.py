@@ -36,17 +36,25 @@ class Notebook:
 
     def run(self) -> Run:
         """The run that the notebook shows as its result. Raises `DrillError` where it has none."""
-        for cell in self.read().cells:
-            for output in cell.get("outputs", []):
-                if RUN_MIME in output.get("data", {}):
-                    return Run.from_dict(output["data"][RUN_MIME])
-        raise DrillError(f"{self.path} holds no run: execute it first")
+        run = run_in(self.read())
+        if run is None:
+            raise DrillError(f"{self.path} holds no run: execute it first")
+        return run
 
     def minutes(self) -> float:
         """Minutes from the start of the first cell to the end of the last, as recorded when it was executed."""
         times = [cell.metadata["execution"] for cell in self.read().cells if "execution" in cell.metadata]
         start, end = times[0]["iopub.execute_input"], times[-1]["shell.execute_reply"]
         return (datetime.fromisoformat(end[:19]) - datetime.fromisoformat(start[:19])).total_seconds() / 60
+
+
+def run_in(content: nbformat.NotebookNode) -> Run | None:
+    """The first run among the outputs of a notebook, where `report.Result` puts it."""
+    for cell in content.cells:
+        for output in cell.get("outputs", []):
+            if RUN_MIME in output.get("data", {}):
+                return Run.from_dict(output["data"][RUN_MIME])
+    return None
 
 
 def notebooks(root: Path = ROOT) -> list[Notebook]:

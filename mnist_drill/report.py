@@ -122,6 +122,11 @@ def noise(run: Run, other: Run) -> float:
     return math.hypot(*(math.sqrt(a * (100 - a) / 10_000) for a in (run.last.test_accuracy, other.last.test_accuracy)))
 
 
+def better(run: Run, other: Run, k: float) -> bool:
+    """Whether `run` ends above `other` by more than `k` standard errors of the difference; see `noise`."""
+    return run.last.test_accuracy - other.last.test_accuracy > k * noise(run, other)
+
+
 def layer_table(model: nn.Module) -> Table:
     """Sizes, jumps, receptive fields and parameters, layer by layer, as `receptive_field.trace` finds them."""
     layers = trace(model)

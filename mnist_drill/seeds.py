@@ -17,9 +17,9 @@ from mnist_drill.train import RECIPES, Run, fit
 FOLDER = Path(__file__).parent / "evidence"
 
 
-def load_runs(name: str, folder: Path = FOLDER) -> list[Run]:
+def load_runs(name: str) -> list[Run]:
     """The runs of a stage, by seed; none if there is no evidence yet. Raises `DrillError` for another kind of file."""
-    path = folder / f"{name}.json"
+    path = FOLDER / f"{name}.json"
     if not path.exists():
         return []
     try:
@@ -28,15 +28,21 @@ def load_runs(name: str, folder: Path = FOLDER) -> list[Run]:
         raise DrillError(f"{path} does not hold runs ({type(error).__name__}: {error})") from None
 
 
-def collect(name: str, seeds: int, train: Digits, test: Digits, device: str = "auto", folder: Path = FOLDER) -> None:
+# Alternatives that a notebook compares its network with: network, and the changes that `build` takes.
+VARIANTS = {"stage3_dropout_0.1": ("stage3", {"dropout": 0.1})}
+
+
+def collect(name: str, seeds: int, train: Digits, test: Digits, device: str = "auto") -> None:
     """Trains the seeds from 1 to `seeds` that have no run yet, storing each run as soon as it is finished."""
-    runs = load_runs(name, folder)
+    runs = load_runs(name)
+    network, changes = VARIANTS.get(name, (name, {}))
     for seed in sorted(set(range(1, seeds + 1)) - {run.seed for run in runs}):
         print(f"{name}, seed {seed}", flush=True)
-        run = fit(build(name, seed), RECIPES[name], train, test, name=name, seed=seed, device=device, progress=False)
+        model = build(network, seed, **changes)
+        run = fit(model, RECIPES[network], train, test, name=name, seed=seed, device=device, progress=False)
         runs = sorted([*runs, run], key=lambda run: run.seed)
         lines = ",\n".join(json.dumps(run.to_dict()) for run in runs)
-        write_atomically(folder / f"{name}.json", f"[\n{lines}\n]\n")
+        write_atomically(FOLDER / f"{name}.json", f"[\n{lines}\n]\n")
 
 
 def usual_time(name: str) -> str:

@@ -44,7 +44,8 @@ class Recipe:
     epochs: int = 15
     batch_size: int = 128
     learning_rate: float = 0.01  # with a schedule, its peak
-    momentum: float = 0.9
+    momentum: float = 0.9  # Nesterov's
+    weight_decay: float = 1e-4  # on the weights of convolutions, not on batch norm's scale and shift
     schedule: OneCycle | None = None  # None: the learning rate is constant
     augmentation: Augmentation = field(default_factory=Augmentation)
     bfloat16: bool = False  # multiply in bfloat16 while training, where the hardware does that natively
@@ -253,8 +254,12 @@ def fit(
     train, test = train.to(device), test.to(device)
 
     steps = recipe.epochs * math.ceil(len(train) / recipe.batch_size)
+    groups = [
+        {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in model.parameters() if p.dim() <= 1]},
+    ]
     # The scheduler multiplies the optimizer's rate, so that one is 1.
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, momentum=recipe.momentum)
+    optimizer = torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=True)
     scheduler = LambdaLR(optimizer, lambda step: rate_at(recipe, step / steps))
 
     rows = []

@@ -1,0 +1,99 @@
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from mnist_drill import plots
+from mnist_drill.augment import Augmentation
+from mnist_drill.data import Digits
+from mnist_drill.models import build
+from mnist_drill.receptive_field import trace
+from mnist_drill.train import RECIPES, confusion_matrix, fit, predict, rate_at
+
+
+@pytest.fixture
+def figure(monkeypatch):
+    """The figure that was shown last."""
+    shown = []
+    monkeypatch.setattr(plt, "show", lambda: shown.append(plt.gcf()))
+    yield lambda: shown[-1]
+    assert not plt.get_fignums(), "every figure is closed once it was shown"
+
+
+@pytest.fixture(scope="module")
+def trained(few):
+    model = build("stage3", 1)
+    recipe = replace(RECIPES["stage4"], epochs=2)
+    return model, fit(model, recipe, *few, name="stage4", seed=1, progress=False)
+
+
+def titles(figure):
+    return [axis.get_title() for axis in figure.axes if axis.get_title()]
+
+
+def test_digit_grid(few, figure):
+    plots.digit_grid(few[0].images[:13], [str(n) for n in range(13)], columns=5)
+    assert titles(figure()) == [str(n) for n in range(13)]
+    drawn = [axis.images[0].get_array() for axis in figure().axes if axis.images]
+    assert torch.equal(torch.tensor(drawn[12]), few[0].images[12, 0])
+
+
+def test_class_counts(few, figure):
+    plots.class_counts({"training": few[0]})
+    heights = [bar.get_height() for bar in figure().axes[0].patches]
+    assert heights == few[0].labels.bincount(minlength=10).tolist()
+
+
+def test_budget(figure):
+    plots.budget({"stage1": trace(build("stage1")), "stage3": trace(build("stage3"))})
+    widths = [sum(bar.get_width() for bar in axis.patches) for axis in figure().axes]
+    assert widths == [992_800, 9_904]
+
+
+def test_curves_and_losses(trained, figure):
+    _, run = trained
+    plots.curves(run, replace(run, name="other"))
+    for axis, part in zip(figure().axes, ("train_accuracy", "test_accuracy"), strict=True):
+        assert list(axis.lines[0].get_ydata()) == [getattr(row, part) for row in run.epochs]
+        assert [line.get_label() for line in axis.lines] == ["stage4", "other"]
+    plots.losses(run)
+    assert list(figure().axes[0].lines[1].get_ydata()) == [row.test_loss for row in run.epochs]
+
+
+def test_mistakes_are_mistakes_and_the_surest_come_first(trained, few, figure):
+    model, _ = trained
+    plots.mistakes(model, few[1], most=7)
+    confidence, predicted = predict(model, few[1]).softmax(dim=1).max(dim=1)
+    wrong = [i for i in range(500) if predicted[i] != few[1].labels[i]]
+    surest = sorted(wrong, key=lambda i: -confidence[i])[:7]
+    assert titles(figure()) == [f"{few[1].labels[i]} read as {predicted[i]}\n{confidence[i]:.0%}" for i in surest]
+
+
+def test_no_mistakes_is_no_figure(trained, few):
+    model, _ = trained
+    right = predict(model, few[1]).argmax(dim=1)
+    plots.mistakes(model, Digits(few[1].images, right))
+
+
+def test_confusion(trained, few, figure):
+    model, _ = trained
+    plots.confusion(model, few[1])
+    counts = confusion_matrix(model, few[1])
+    written = {text.get_position()[::-1]: int(text.get_text()) for text in figure().axes[0].texts}
+    assert written == {(r, c): int(counts[r, c]) for r in range(10) for c in range(10) if counts[r, c]}
+
+
+def test_learning_rate(figure):
+    plots.learning_rate({"stage4": RECIPES["stage4"]}, steps_per_epoch=10)
+    line = figure().axes[0].lines[0].get_ydata()
+    assert list(line) == [rate_at(RECIPES["stage4"], step / 150) for step in range(150)]
+
+
+def test_augmentations_show_the_same_digits_and_leave_the_random_state(few, figure):
+    state = torch.get_rng_state()
+    plots.augmentations(few[0].images[:4], {"cutout": Augmentation(cutout=8), "nothing": Augmentation()})
+    assert torch.equal(torch.get_rng_state(), state)
+    rows = torch.tensor([axis.images[0].get_array() for axis in figure().axes]).view(3, 4, 28, 28)
+    assert torch.equal(rows[0], rows[2])
+    assert (rows[1] != rows[0]).any()

@@ -1,0 +1,118 @@
+import pytest
+import torch
+from torch import nn
+
+from mnist_drill.errors import DrillError
+from mnist_drill.models import NETWORKS, build
+from mnist_drill.receptive_field import gradient_extent, trace
+
+# kind, channels in and out, size out, jump, receptive field, parameters: written down from the design, not traced.
+STAGE1 = [
+    ("conv 3×3", 1, 32, 26, 1, 3, 288),
+    ("conv 3×3", 32, 64, 24, 1, 5, 18_432),
+    ("conv 3×3", 64, 128, 22, 1, 7, 73_728),
+    ("max pool 2×2", 128, 128, 11, 2, 8, 0),
+    ("conv 1×1", 128, 32, 11, 2, 8, 4_096),
+    ("conv 3×3", 32, 64, 9, 2, 12, 18_432),
+    ("conv 3×3", 64, 128, 7, 2, 16, 73_728),
+    ("conv 7×7", 128, 128, 1, 2, 28, 802_816),
+    ("conv 1×1", 128, 10, 1, 2, 28, 1_280),
+]
+STAGE2 = [
+    ("conv 3×3", 1, 16, 28, 1, 3, 144),
+    ("conv 3×3", 16, 24, 26, 1, 5, 3_456),
+    ("max pool 2×2", 24, 24, 13, 2, 6, 0),
+    ("conv 1×1", 24, 8, 13, 2, 6, 192),
+    ("conv 3×3", 8, 16, 11, 2, 10, 1_152),
+    ("conv 3×3", 16, 16, 9, 2, 14, 2_304),
+    ("conv 3×3", 16, 16, 7, 2, 18, 2_304),
+    ("global average pool 7×7", 16, 16, 1, 2, 30, 0),
+    ("conv 1×1", 16, 10, 1, 2, 30, 160),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "table"), [("stage1", STAGE1), ("stage2", STAGE2), ("stage3", STAGE2), ("stage4", STAGE2)]
+)
+def test_layers_are_those_of_the_design(name, table):
+    traced = [
+        (x.kind, x.channels_in, x.channels_out, x.size_out, x.jump_out, x.field_out, x.parameters)
+        for x in trace(build(name))
+    ]
+    assert traced == table
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_receptive_field_is_the_extent_of_the_gradient(name):
+    model = build(name, seed=1)
+    assert [gradient_extent(model, layer) for layer in trace(model)] == [layer.field_out for layer in trace(model)]
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_receptive_field_with_stride_padding_and_dilation(kernel, stride, dilation):
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1),
+        nn.Conv2d(2, 2, kernel, stride=stride, dilation=dilation),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Conv2d(2, 3, kernel, padding=kernel // 2),
+    )
+    for layer in trace(model):
+        assert gradient_extent(model, layer) == layer.field_out
+
+
+def test_batch_norm_is_counted_with_its_convolution():
+    layers = trace(build("stage3"))
+    assert sum(layer.norm_parameters for layer in layers) == 192
+    assert [layer.norm_parameters for layer in layers] == [32, 48, 0, 16, 32, 32, 32, 0, 0]
+
+
+def test_tracing_leaves_the_network_and_the_random_state():
+    model = build("stage3", seed=1).train()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    gradient_extent(model, trace(model)[3])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert model.training
+
+
+class Branch(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.left, self.right = (nn.Conv2d(1, 1, 3, padding=1) for _ in range(3))
+
+    def forward(self, x):
+        x = self.first(x)
+        return self.left(x) + self.right(x)
+
+
+class Residual(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.only = nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.only(x)
+
+
+def twice():
+    layer = nn.Conv2d(1, 1, 3)
+    return nn.Sequential(layer, layer)
+
+
+@pytest.mark.parametrize(
+    ("model", "layer"),
+    [
+        (Branch(), "right"),
+        (Residual(), "only"),
+        (twice(), "0"),
+        (nn.Sequential(nn.Conv2d(1, 1, 3), nn.Upsample(scale_factor=2)), "1"),
+        (nn.Sequential(nn.Conv2d(1, 1, (3, 1))), "0"),
+    ],
+)
+def test_what_it_does_not_understand_is_an_error_that_names_the_layer(model, layer):
+    with pytest.raises(DrillError, match=rf"layer {layer}\b"):
+        trace(model)

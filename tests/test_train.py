@@ -1,0 +1,180 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mnist_drill.augment import Augmentation
+from mnist_drill.data import normalize
+from mnist_drill.errors import DrillError
+from mnist_drill.models import build
+from mnist_drill.train import RECIPES, OneCycle, Recipe, Run, confusion_matrix, evaluate, fit, predict, rate_at
+
+SHORT = replace(RECIPES["stage4"], epochs=2)
+
+
+def trained(few, recipe=SHORT, seed=1, name="stage4", test=None):
+    model = build(name, seed)
+    run = fit(model, recipe, few[0], test or few[1], name=name, seed=seed, device="cpu", progress=False)
+    return model, run
+
+
+def same_weights(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def without_seconds(run):
+    return [replace(row, seconds=0) for row in run.epochs]
+
+
+def test_the_same_seed_gives_the_same_run_bit_for_bit(few):
+    (model, run), (again, run_again), (other, _) = trained(few), trained(few), trained(few, seed=2)
+    assert same_weights(model, again)
+    assert without_seconds(run) == without_seconds(run_again)
+    assert not same_weights(model, other)
+
+
+def test_the_test_digits_are_only_reported(few):
+    model, run = trained(few)
+    reversed_test = few[1][torch.arange(len(few[1]) - 1, 99, -1)]
+    again, run_again = trained(few, test=reversed_test)
+    assert same_weights(model, again)
+    assert [row.train_loss for row in run.epochs] == [row.train_loss for row in run_again.epochs]
+    assert [row.test_loss for row in run.epochs] != [row.test_loss for row in run_again.epochs]
+
+
+def test_the_run_says_what_was_done(few):
+    model, run = trained(few)
+    assert (run.name, run.parameters, run.seed, run.recipe) == ("stage4", 9_904, 1, SHORT)
+    assert [row.epoch for row in run.epochs] == [1, 2]
+    assert run.environment["torch"] == torch.__version__
+    assert run.environment["device"] == "cpu"
+    assert run.environment["threads"] == torch.get_num_threads()
+    assert run.environment["hardware"]
+    score = evaluate(model, few[1])
+    assert (run.last.test_loss, run.last.test_accuracy) == (score.loss, score.accuracy)
+    assert run.train == evaluate(model, few[0])
+    assert run.gap == run.train.accuracy - score.accuracy
+    assert run.seconds == sum(row.seconds for row in run.epochs)
+
+
+def test_every_digit_is_seen_once_in_an_epoch(few):
+    # At rate 0 the network stays as it is, so the running score must be the score on all digits, last batch included.
+    still = Recipe(epochs=1, batch_size=96, learning_rate=0.0)
+    model, run = trained(few, still, name="stage2")
+    score = evaluate(model, few[0])
+    assert run.last.train_loss == pytest.approx(score.loss, rel=1e-5)
+    assert run.last.train_accuracy == pytest.approx(score.accuracy)
+
+
+def test_the_order_changes_from_epoch_to_epoch(few, monkeypatch):
+    seen = []
+
+    def note(images, augmentation):
+        seen.append(images.sum().item())
+        return images
+
+    monkeypatch.setattr("mnist_drill.train.augment", note)
+    trained(few)
+    assert seen[:4] != seen[4:]
+
+
+def test_training_is_augmented_and_testing_is_not(few, monkeypatch):
+    sizes = []
+
+    def note(images, augmentation):
+        assert augmentation == SHORT.augmentation
+        sizes.append(len(images))
+        return images
+
+    monkeypatch.setattr("mnist_drill.train.augment", note)
+    trained(few)
+    assert sum(sizes) == 2 * len(few[0])
+
+
+def test_it_learns(few):
+    _, run = trained(few, Recipe(epochs=8, learning_rate=0.1, batch_size=32), name="stage3")
+    assert run.last.test_accuracy > 80
+    assert run.last.train_loss < run.epochs[0].train_loss / 2
+
+
+def test_evaluation_has_neither_dropout_nor_batch_statistics(few):
+    model = build("stage3", seed=1, dropout=0.5).train()
+    state = torch.get_rng_state()
+    logits = predict(model, few[1], batch_size=7)
+    assert torch.equal(torch.get_rng_state(), state)
+    with torch.no_grad():
+        expected = model.eval()(normalize(few[1].images))
+    assert torch.allclose(logits, expected, atol=1e-5)
+    score = evaluate(model, few[1])
+    assert score.loss == pytest.approx(F.cross_entropy(expected, few[1].labels).item(), rel=1e-4)
+    assert score.accuracy == pytest.approx(100 * (expected.argmax(1) == few[1].labels).double().mean().item())
+
+
+def test_confusion_matrix_has_labels_in_rows(few):
+    model = build("stage2", seed=1)
+    counts = confusion_matrix(model, few[1])
+    assert torch.equal(counts.sum(dim=1), few[1].labels.bincount(minlength=10))
+    assert torch.equal(counts.sum(dim=0), predict(model, few[1]).argmax(1).bincount(minlength=10))
+
+
+def test_a_run_survives_json(few, tmp_path):
+    _, run = trained(few)
+    run.save(tmp_path / "run.json")
+    assert Run.load(tmp_path / "run.json") == run
+    _, constant = trained(few, Recipe(epochs=1, augmentation=Augmentation(cutout=4)), name="stage2")
+    constant.save(tmp_path / "run.json")
+    assert Run.load(tmp_path / "run.json") == constant
+    values = json.loads((tmp_path / "run.json").read_text())
+    assert {"name", "parameters", "seed", "recipe", "environment", "epochs"} <= set(values)
+    assert {"epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "seconds"} <= set(
+        values["epochs"][0]
+    )
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"name": 1, "recipe": {}}', "not json", "null"])
+def test_what_is_not_a_run_is_refused(content, tmp_path):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(DrillError, match=r"run\.json"):
+        Run.load(tmp_path / "run.json")
+
+
+def test_lowest_of_the_last_epochs(few):
+    _, run = trained(few)
+    rows = tuple(replace(run.last, epoch=i, test_accuracy=float(a)) for i, a in enumerate([10, 50, 40, 45, 60], 1))
+    run = replace(run, epochs=rows)
+    assert run.lowest_of_last(3) == 40
+    assert run.lowest_of_last(5) == 10
+    assert (run.best_test, run.last.test_accuracy) == (60, 60)
+    assert not run.lowest_of_last(6) >= 0  # too few epochs: not a number, and no claim about it holds
+
+
+def test_the_schedule_rises_falls_and_stays():
+    recipe = Recipe(learning_rate=0.5, schedule=OneCycle(start=0.1, peak_at=0.25, end_at=0.75, end=0.01))
+    rates = [rate_at(recipe, step / 100) for step in range(100)]
+    assert rates[0] == pytest.approx(0.05)
+    assert max(rates) == rates[25] == pytest.approx(0.5)
+    assert rates[50] == pytest.approx(0.5 * (1 + 0.01) / 2)
+    assert rates[:26] == sorted(rates[:26])
+    assert rates[25:] == sorted(rates[25:], reverse=True)
+    assert set(rates[75:]) == {0.005}
+    assert {rate_at(Recipe(learning_rate=0.3), step / 10) for step in range(10)} == {0.3}
+
+
+def test_the_optimizer_follows_the_schedule(few, monkeypatch):
+    rates = []
+    step = torch.optim.SGD.step
+
+    def note(optimizer, closure=None):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return step(optimizer, closure)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", note)
+    trained(few)
+    assert rates == pytest.approx([rate_at(SHORT, k / 8) for k in range(8)])
+
+
+def test_a_device_that_is_not_there_is_an_error(few):
+    with pytest.raises(DrillError, match=r"'tpu' is not available.*cpu"):
+        fit(build("stage2"), SHORT, *few, name="stage2", seed=1, device="tpu")
