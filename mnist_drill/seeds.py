@@ -6,9 +6,14 @@ spread over seeds.
 
 import json
 import statistics
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 
-from mnist_drill.data import Digits
+import torch
+
+from mnist_drill import data
 from mnist_drill.errors import DrillError
 from mnist_drill.files import write_atomically
 from mnist_drill.models import build
@@ -32,17 +37,35 @@ def load_runs(name: str) -> list[Run]:
 VARIANTS = {"stage3_dropout_0.1": ("stage3", {"dropout": 0.1})}
 
 
-def collect(name: str, seeds: int, train: Digits, test: Digits, device: str = "auto") -> None:
-    """Trains the seeds from 1 to `seeds` that have no run yet, storing each run as soon as it is finished."""
+def collect(name: str, seeds: int, device: str = "auto", jobs: int = 1) -> None:
+    """Trains the seeds from 1 to `seeds` that have no run yet, storing each run as soon as it is finished.
+
+    With several `jobs` as many seeds train side by side, each with its share of the threads.
+    """
     runs = load_runs(name)
-    network, changes = VARIANTS.get(name, (name, {}))
-    for seed in sorted(set(range(1, seeds + 1)) - {run.seed for run in runs}):
-        print(f"{name}, seed {seed}", flush=True)
-        model = build(network, seed, **changes)
-        run = fit(model, RECIPES[network], train, test, name=name, seed=seed, device=device, progress=False)
+    missing = sorted(set(range(1, seeds + 1)) - {run.seed for run in runs})
+    for run in _trained(name, missing, device, jobs):
         runs = sorted([*runs, run], key=lambda run: run.seed)
         lines = ",\n".join(json.dumps(run.to_dict()) for run in runs)
         write_atomically(FOLDER / f"{name}.json", f"[\n{lines}\n]\n")
+
+
+def _trained(name: str, missing: list[int], device: str, jobs: int) -> Iterator[Run]:
+    if jobs == 1:
+        yield from (_train(name, seed, device) for seed in missing)
+        return
+    # Spawned, because a process that was forked while torch's threads run may hang.
+    threads = max(1, torch.get_num_threads() // jobs)
+    with ProcessPoolExecutor(jobs, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
+        for future in as_completed([pool.submit(_train, name, seed, device) for seed in missing]):
+            yield future.result()
+
+
+def _train(name: str, seed: int, device: str) -> Run:
+    network, changes = VARIANTS.get(name, (name, {}))
+    print(f"{name}, seed {seed}", flush=True)
+    model = build(network, seed, **changes)
+    return fit(model, RECIPES[network], *data.load(), name=name, seed=seed, device=device, progress=False)
 
 
 def usual_time(name: str) -> str:

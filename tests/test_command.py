@@ -78,6 +78,7 @@ def test_evaluate_prints_accuracy_and_confusion_matrix(drill, few, tmp_path):
 )
 def test_bad_input_is_one_line_and_status_2(drill, tmp_path, monkeypatch, arguments, named):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "fit", lambda *a, **k: pytest.fail("trained before the input was checked"))
     (tmp_path / "FILE").write_text("not a folder, not a checkpoint")
     status, _, errors = drill(*arguments)
     assert status == 2

@@ -151,8 +151,10 @@ def test_another_wheel_is_refused(tmp_path, monkeypatch):
 
 
 def trickle(name, content):
-    for byte in content[:100]:
-        yield bytes([byte])
+    """All of it and nothing wrong with it, but in 10 s, a little at a time."""
+    step = len(content) // 100 + 1
+    for start in range(0, len(content), step):
+        yield content[start : start + step]
         time.sleep(0.1)
 
 
@@ -162,10 +164,11 @@ def trickle(name, content):
         lambda name, content: b"garbage",
         lambda name, content: content[: len(content) // 2],
         lambda name, content: gzip.compress(b"another file"),
+        lambda name, content: content[:40] + bytes(100) + content[140:],
         lambda name, content: b"",
         trickle,
     ],
-    ids=["garbage", "half", "another file", "nothing", "trickle"],
+    ids=["garbage", "half", "another file", "damaged inside", "nothing", "trickle"],
 )
 def test_a_broken_mirror_is_left_for_the_next_source(folder, mirror, monkeypatch, answer):
     monkeypatch.setattr(mirror, "answer", staticmethod(answer))

@@ -138,7 +138,7 @@ def test_the_claims_hold_at_every_seed_of_the_evidence(stem):
     exec(next(source for source in cells if "from mnist_drill.report import" in source), space)
     stage = int(stem[:2])
     space["layers"] = trace(build(f"stage{stage}"))
-    space["seeds"] = load_runs(f"stage{stage}")
+    space["seeds"], space["earlier"] = load_runs(f"stage{stage}"), load_runs(f"stage{stage - 1}")
     for name in ("TARGET", "ANALYSIS"):
         source = next(source for source in cells if f"{name} = [" in source)
         exec(source[: source.rindex("\n\n") if "\n\n" in source else source.rindex("\n")], space)

@@ -94,6 +94,6 @@ def test_augmentations_show_the_same_digits_and_leave_the_random_state(few, figu
     state = torch.get_rng_state()
     plots.augmentations(few[0].images[:4], {"cutout": Augmentation(cutout=8), "nothing": Augmentation()})
     assert torch.equal(torch.get_rng_state(), state)
-    rows = torch.tensor([axis.images[0].get_array() for axis in figure().axes]).view(3, 4, 28, 28)
+    rows = torch.stack([torch.tensor(axis.images[0].get_array()) for axis in figure().axes]).view(3, 4, 28, 28)
     assert torch.equal(rows[0], rows[2])
     assert (rows[1] != rows[0]).any()

@@ -89,6 +89,15 @@ class Branch(nn.Module):
         return self.left(x) + self.right(x)
 
 
+class Skip(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = (nn.Conv2d(1, 1, 3, padding=1) for _ in range(2))
+
+    def forward(self, x):
+        return self.last(x + self.first(x))
+
+
 class Residual(nn.Module):
     def __init__(self):
         super().__init__()
@@ -107,6 +116,7 @@ def twice():
     ("model", "layer"),
     [
         (Branch(), "right"),
+        (Skip(), "last"),
         (Residual(), "only"),
         (twice(), "0"),
         (nn.Sequential(nn.Conv2d(1, 1, 3), nn.Upsample(scale_factor=2)), "1"),
