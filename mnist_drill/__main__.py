@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import torch
 
-from mnist_drill import data, pages, seeds
+from mnist_drill import data, evidence, pages
 from mnist_drill.errors import DrillError
 from mnist_drill.files import ensure_writable, write_atomically
 from mnist_drill.models import NETWORKS, build, check_name
@@ -76,19 +76,19 @@ def evaluate_command(file: Path, network: str | None, device: str) -> None:
 
 @cli.command("evidence", short_help="Train the seeds of a network that are not stored yet.")
 @click.argument("name")
-@click.option("--seeds", "count", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Train so many side by side.")
 @device_option
-def evidence_command(name: str, count: int, jobs: int, device: str) -> None:
+def evidence_command(name: str, seeds: int, jobs: int, device: str) -> None:
     """Train NAME with seeds 1 to SEEDS and store the runs in the package.
 
     Each run is stored as soon as it is finished, and a seed that has one is not trained again.
     """
-    if name not in seeds.VARIANTS:
+    if name not in evidence.VARIANTS:
         check_name(name)
     pick_device(device)
-    ensure_writable(seeds.FOLDER)
-    seeds.collect(name, count, device, jobs)
+    ensure_writable(evidence.FOLDER)
+    evidence.collect(name, seeds, device, jobs)
 
 
 @cli.command("readme", short_help="Render the tables of the README.")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import nbformat
 
-from mnist_drill import seeds
 from mnist_drill.errors import DrillError
+from mnist_drill.evidence import load_runs
 from mnist_drill.files import write_atomically
 from mnist_drill.models import NETWORKS
 from mnist_drill.report import RUN_MIME, Table, percent
@@ -44,6 +44,8 @@ class Notebook:
     def minutes(self) -> float:
         """Minutes from the start of the first cell to the end of the last, as recorded when it was executed."""
         times = [cell.metadata["execution"] for cell in self.read().cells if "execution" in cell.metadata]
+        if not times:
+            raise DrillError(f"{self.path} has no recorded times: execute it with the README's command")
         start, end = times[0]["iopub.execute_input"], times[-1]["shell.execute_reply"]
         return (datetime.fromisoformat(end[:19]) - datetime.fromisoformat(start[:19])).total_seconds() / 60
 
@@ -88,7 +90,7 @@ def seeds_table() -> str:
     """A row for each stage: last epoch and last five over all seeds of the evidence."""
     rows = []
     for name in NETWORKS:
-        runs = seeds.load_runs(name)
+        runs = load_runs(name)
         last = [run.last.test_accuracy for run in runs]
         spread = f" ± {statistics.stdev(last):.2f}" if len(runs) > 1 else ""
         lowest = [run.lowest_of_last(5) for run in runs]

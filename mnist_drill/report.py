@@ -57,7 +57,8 @@ class Table:
         lines = [self.header, *self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         # Text to the left, figures to the right, as the first row has them.
-        right = [cell.replace(",", "").replace(".", "").isdigit() for cell in self.rows[0]] if self.rows else []
+        first = self.rows[0] if self.rows else self.header
+        right = [cell.replace(",", "").replace(".", "").isdigit() for cell in first]
         return "\n".join(
             "  ".join(
                 cell.rjust(width) if figure else cell.ljust(width)
@@ -133,7 +134,7 @@ def layer_table(model: nn.Module) -> Table:
     header = ["layer", "channels", "kernel", "stride", "padding", "size", "jump", "receptive field", "parameters",
               "of batch norm"]  # fmt: skip
     rows = [
-        [x.kind, f"{x.channels_in} → {x.channels_out}", x.kernel, x.stride, x.padding, f"{x.size_in} → {x.size_out}",
+        [x.kind, f"{x.channels_in}→{x.channels_out}", x.kernel, x.stride, x.padding, f"{x.size_in}→{x.size_out}",
          x.jump_out, x.field_out, f"{x.parameters:,}", x.norm_parameters]
         for x in layers
     ]  # fmt: skip

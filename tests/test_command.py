@@ -104,12 +104,12 @@ def test_a_checkpoint_of_another_network(drill, tmp_path):
 
 
 def test_evidence_is_taken_up_where_it_stopped(drill, tmp_path, monkeypatch):
-    monkeypatch.setattr(command.seeds, "FOLDER", tmp_path)
+    monkeypatch.setattr(command.evidence, "FOLDER", tmp_path)
     monkeypatch.setitem(command.RECIPES, "stage2", command.RECIPES["stage2"].with_epochs(1))
     drill("evidence", "stage2", "--seeds", 1, "--device", "cpu")
-    first = command.seeds.load_runs("stage2")
+    first = command.evidence.load_runs("stage2")
     _, out, _ = drill("evidence", "stage2", "--seeds", 2, "--device", "cpu")
-    both = command.seeds.load_runs("stage2")
+    both = command.evidence.load_runs("stage2")
     assert "seed 1" not in out
     assert [run.seed for run in both] == [1, 2]
     assert both[0] == first[0]

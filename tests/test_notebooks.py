@@ -18,10 +18,11 @@ import pytest
 from nbclient import NotebookClient
 
 from mnist_drill import data, pages
+from mnist_drill.evidence import load_runs
 from mnist_drill.models import build
 from mnist_drill.receptive_field import trace
 from mnist_drill.report import judge
-from mnist_drill.seeds import load_runs
+from mnist_drill.train import RECIPES
 
 BOOKS = {book.path.stem: book for book in pages.notebooks()}
 CODE = {stem: [cell for cell in book.read().cells if cell.cell_type == "code"] for stem, book in BOOKS.items()}
@@ -132,6 +133,13 @@ def test_at_least_four_claims_in_the_analysis_and_every_verdict_holds(stem):
 
 
 @every_notebook
+def test_run_and_evidence_are_of_todays_recipe(stem):
+    name = f"stage{int(stem[:2])}"
+    assert BOOKS[stem].run().recipe == RECIPES[name]
+    assert all(run.recipe == RECIPES[name] for run in load_runs(name))
+
+
+@every_notebook
 def test_the_claims_hold_at_every_seed_of_the_evidence(stem):
     cells = [cell.source for cell in CODE[stem]]
     space = {}
@@ -144,7 +152,7 @@ def test_the_claims_hold_at_every_seed_of_the_evidence(stem):
         exec(source[: source.rindex("\n\n") if "\n\n" in source else source.rindex("\n")], space)
     others = [load_runs(name) for name in ([], ["stage1"], ["stage2", "stage3_dropout_0.1"], ["stage3"])[stage - 1]]
     runs = space["seeds"]
-    assert len(runs) >= 2
+    assert runs
     for run, *rest in zip(runs, *(cycled(other, len(runs)) for other in others), strict=True):
         verdicts = [*judge(space["TARGET"], run).verdicts, *judge(space["ANALYSIS"], run, *rest).verdicts]
         assert not [verdict for verdict in verdicts if not verdict.startswith("✓")], f"seed {run.seed}"

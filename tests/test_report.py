@@ -46,6 +46,7 @@ def test_table_as_markdown_and_as_text():
     table = Table(["name", "n"], [["a", 5], ["bb", 1234]])
     assert table._repr_markdown_() == "| name | n |\n| --- | --- |\n| a | 5 |\n| bb | 1234 |"
     assert repr(table) == "name     n\na        5\nbb    1234"
+    assert repr(Table(["name", "n"], [])) == "name  n"
 
 
 def test_result_carries_the_run(run):

@@ -21,6 +21,9 @@ from mnist_drill.train import RECIPES, Run, fit
 
 FOLDER = Path(__file__).parent / "evidence"
 
+# Alternatives that a notebook compares its network with: network, and the changes that `build` takes.
+VARIANTS = {"stage3_dropout_0.1": ("stage3", {"dropout": 0.1})}
+
 
 def load_runs(name: str) -> list[Run]:
     """The runs of a stage, by seed; none if there is no evidence yet. Raises `DrillError` for another kind of file."""
@@ -31,10 +34,6 @@ def load_runs(name: str) -> list[Run]:
         return [Run.from_dict(values) for values in json.loads(path.read_text())]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DrillError(f"{path} does not hold runs ({type(error).__name__}: {error})") from None
-
-
-# Alternatives that a notebook compares its network with: network, and the changes that `build` takes.
-VARIANTS = {"stage3_dropout_0.1": ("stage3", {"dropout": 0.1})}
 
 
 def collect(name: str, seeds: int, device: str = "auto", jobs: int = 1) -> None:
