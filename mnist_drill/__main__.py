@@ -78,23 +78,31 @@ def evaluate_command(file: Path, network: str | None, device: str) -> None:
 @click.argument("name")
 @click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Train so many side by side.")
+@click.option("--notebook", type=click.Path(path_type=Path), help="Take the run of an executed notebook instead.")
 @device_option
-def evidence_command(name: str, seeds: int, jobs: int, device: str) -> None:
+def evidence_command(name: str, seeds: int, jobs: int, notebook: Path | None, device: str) -> None:
     """Train NAME with seeds 1 to SEEDS and store the runs in the package.
 
-    Each run is stored as soon as it is finished, and a seed that has one is not trained again.
+    Each run is stored as soon as it is finished, and a seed that has one is not trained again. With --notebook nothing
+    is trained: the run that the notebook shows is stored.
     """
     if name not in evidence.VARIANTS:
         check_name(name)
     pick_device(device)
     ensure_writable(evidence.FOLDER)
+    if notebook is not None:
+        run = pages.Notebook(notebook).run()
+        if run.name != name:
+            raise DrillError(f"{notebook} shows a run of {run.name}, not of {name}")
+        evidence.store(name, run)
+        return
     evidence.collect(name, seeds, device, jobs)
 
 
-@cli.command("readme", short_help="Render the tables of the README.")
-def readme_command() -> None:
-    """Render the README's tables from the notebooks' runs and the evidence."""
-    pages.update_readme()
+@cli.command("render", short_help="Render the README's tables and the notebooks' times.")
+def render_command() -> None:
+    """Render the README's tables and the notebooks' times from the notebooks' runs and the evidence."""
+    pages.render()
 
 
 @cli.command("badges", short_help="Put Open in Colab badges into README and notebooks.")

@@ -5,7 +5,6 @@ spread over seeds.
 """
 
 import json
-import statistics
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -41,12 +40,16 @@ def collect(name: str, seeds: int, device: str = "auto", jobs: int = 1) -> None:
 
     With several `jobs` as many seeds train side by side, each with its share of the threads.
     """
-    runs = load_runs(name)
-    missing = sorted(set(range(1, seeds + 1)) - {run.seed for run in runs})
+    missing = sorted(set(range(1, seeds + 1)) - {run.seed for run in load_runs(name)})
     for run in _trained(name, missing, device, jobs):
-        runs = sorted([*runs, run], key=lambda run: run.seed)
-        lines = ",\n".join(json.dumps(run.to_dict()) for run in runs)
-        write_atomically(FOLDER / f"{name}.json", f"[\n{lines}\n]\n")
+        store(name, run)
+
+
+def store(name: str, run: Run) -> None:
+    """Adds a run to the stored ones, in place of one of the same seed."""
+    runs = sorted([run, *(old for old in load_runs(name) if old.seed != run.seed)], key=lambda run: run.seed)
+    lines = ",\n".join(json.dumps(run.to_dict()) for run in runs)
+    write_atomically(FOLDER / f"{name}.json", f"[\n{lines}\n]\n")
 
 
 def _trained(name: str, missing: list[int], device: str, jobs: int) -> Iterator[Run]:
@@ -65,13 +68,3 @@ def _train(name: str, seed: int, device: str) -> Run:
     print(f"{name}, seed {seed}", flush=True)
     model = build(network, seed, **changes)
     return fit(model, RECIPES[network], *data.load(), name=name, seed=seed, device=device, progress=False)
-
-
-def usual_time(name: str) -> str:
-    """How long the training of a stage took, as the evidence has it."""
-    runs = load_runs(name)
-    if not runs:
-        return f"How long {name} trains was not measured."
-    minutes = statistics.median(run.seconds for run in runs) / 60
-    machine = runs[0].environment
-    return f"Training took {minutes:.1f} minutes on {machine['hardware']} with {machine['threads']} threads."

@@ -60,7 +60,7 @@ def stage2(norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
     )
 
 
-def stage3(dropout: float = 0.01) -> nn.Sequential:
+def stage3(dropout: float = 0.002) -> nn.Sequential:
     """`stage2` with batch norm and a little dropout in every block."""
     return stage2(norm=True, dropout=dropout)
 

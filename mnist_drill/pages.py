@@ -1,4 +1,4 @@
-"""What is rendered into the README and the notebooks: tables of results, and the badges that open them in Colab."""
+"""What is rendered into the README and the notebooks: results, times, and the badges that open them in Colab."""
 
 import re
 import statistics
@@ -29,7 +29,10 @@ class Notebook:
     path: Path
 
     def read(self) -> nbformat.NotebookNode:
-        return nbformat.read(self.path, as_version=4)
+        try:
+            return nbformat.read(self.path, as_version=4)
+        except (OSError, ValueError, nbformat.ValidationError) as error:
+            raise DrillError(f"{self.path} is not a notebook that can be read: {error}") from None
 
     def write(self, content: nbformat.NotebookNode) -> None:
         write_atomically(self.path, nbformat.writes(content) + "\n")
@@ -102,10 +105,22 @@ def seeds_table() -> str:
     return Table(header, rows).markdown()
 
 
-def update_readme(root: Path = ROOT) -> None:
-    """Writes the tables into the README, between the markers of each."""
-    path = root / "README.md"
-    write_atomically(path, render_readme(path.read_text(), notebooks(root)))
+def render(root: Path = ROOT) -> None:
+    """Writes the tables into the README, between the markers of each, and the times into the notebooks."""
+    books = notebooks(root)
+    readme = root / "README.md"
+    write_atomically(readme, render_readme(readme.read_text(), books))
+    for book in books:
+        content = book.read()
+        content.cells[0].source = render_title(content.cells[0].source, book)
+        book.write(content)
+
+
+def render_title(title: str, book: Notebook) -> str:
+    """The first cell of a notebook with the time that its execution took."""
+    machine = book.run().environment
+    time = f"**Time.** {book.minutes():.1f} minutes on {machine['hardware']}, {machine['threads']} threads."
+    return re.sub(r"^\*\*Time\.\*\* .*$", time, title, flags=re.M)
 
 
 def render_readme(text: str, books: list[Notebook]) -> str:

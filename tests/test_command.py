@@ -115,10 +115,20 @@ def test_evidence_is_taken_up_where_it_stopped(drill, tmp_path, monkeypatch):
     assert both[0] == first[0]
 
 
+def test_evidence_takes_the_run_of_a_notebook(drill, tmp_path, monkeypatch):
+    monkeypatch.setattr(command.evidence, "FOLDER", tmp_path)
+    (book, other, *_) = pages.notebooks()
+    assert drill("evidence", "stage1", "--notebook", book.path)[0] == 0
+    assert command.evidence.load_runs("stage1") == [book.run()]
+    status, _, errors = drill("evidence", "stage1", "--notebook", other.path)
+    assert (status, len(errors.splitlines())) == (2, 1)
+    assert command.evidence.load_runs("stage1") == [book.run()]
+
+
 def test_as_a_command():
     command = [sys.executable, "-m", "mnist_drill"]
     run = subprocess.run([*command, "--help"], cwd=pages.ROOT, capture_output=True, text=True)
     assert run.returncode == 0
-    assert all(name in run.stdout for name in ("train", "evaluate", "evidence", "badges", "readme"))
+    assert all(name in run.stdout for name in ("train", "evaluate", "evidence", "badges", "render"))
     run = subprocess.run([*command, "train", "stage5"], cwd=pages.ROOT, capture_output=True, text=True)
     assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)

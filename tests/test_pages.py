@@ -13,6 +13,13 @@ def test_the_readme_shows_the_notebooks_runs_and_the_evidence():
     assert pages.render_readme(README, pages.notebooks()) == README
 
 
+def test_the_notebooks_show_the_time_they_took():
+    for book in pages.notebooks():
+        title = book.read().cells[0].source
+        assert f"{book.minutes():.1f} minutes" in title
+        assert pages.render_title(title, book) == title
+
+
 def test_the_table_is_made_from_the_runs():
     rows = [line for line in pages.results_table(pages.notebooks()).splitlines() if line.startswith("| [")]
     for row, book in zip(rows, pages.notebooks(), strict=True):
