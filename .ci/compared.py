@@ -18,7 +18,7 @@ def problems(report: str, timeout: float, notebooks: list[str]) -> list[str]:
         cases[case.get("classname").removesuffix(".ipynb").rpartition(".")[2], case.get("name")] = case
     found = []
     for path in map(Path, notebooks):
-        cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+        cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
         for number, cell in enumerate(cells):
             case = cases.get((path.stem, f"Cell {number}"))
             tags = cell["metadata"].get("tags", [])
@@ -28,6 +28,8 @@ def problems(report: str, timeout: float, notebooks: list[str]) -> list[str]:
                 found.append(f"{path}, cell {number}: {case[0].tag}")
             elif float(case.get("time")) >= timeout:
                 found.append(f"{path}, cell {number}: ran out of time")
+            elif "NBVAL_" in "".join(cell["source"]):
+                found.append(f"{path}, cell {number}: mark cells by tags, not by nbval's comments")
             elif "nbval-ignore-output" not in tags and cell["execution_count"] is None:
                 found.append(f"{path}, cell {number}: should be compared, but what is stored was never executed")
     return found

@@ -63,7 +63,9 @@ def train_command(name: str, epochs: int | None, seed: int, device: str, out: Pa
 def evaluate_command(file: Path, network: str | None, device: str) -> None:
     """Print the test accuracy and the confusion matrix of the weights in FILE, which `train` wrote."""
     name = network or file.stem
-    if name not in NETWORKS:
+    if network:
+        check_name(network)
+    elif name not in NETWORKS:
         raise DrillError(f"{file} is not named after a network: name one with --network {'|'.join(NETWORKS)}")
     model = build(name)
     load_weights(model, name, file)
@@ -146,7 +148,7 @@ def main() -> None:
         click.echo(f"Error: {' '.join(message.split())}", err=True)
         sys.exit(2)
     except click.Abort:
-        click.echo("Interrupted: nothing was written.", err=True)
+        click.echo("Interrupted.", err=True)
         sys.exit(130)
 
 

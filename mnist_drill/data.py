@@ -93,7 +93,7 @@ def load(folder: str | Path | None = None) -> tuple[Digits, Digits]:
 
 
 def split(train: Digits) -> tuple[Digits, Digits]:
-    """The fixed, stratified split of the training digits for making choices: every sixth digit of a class validates.
+    """The fixed, stratified split of the training digits for choices: every sixth, in order of class, validates.
 
     60,000 digits become 50,000 to train on and 10,000 to validate on. Nothing is drawn, so the split is the same on
     every machine and for every version of torch.
@@ -168,7 +168,7 @@ class _Mirror:
     def read(self, names):
         deadline = time.monotonic() + MIRROR_SECONDS
         for name in names:
-            with urllib.request.urlopen(f"{self.url}{name}.gz", timeout=5) as response:
+            with urllib.request.urlopen(f"{self.url}{name}.gz", timeout=3) as response:
                 packed = b""
                 # A mirror that trickles answers every read in time; only a deadline over all of them ends it.
                 while chunk := response.read1(1 << 20):

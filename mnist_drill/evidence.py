@@ -30,7 +30,7 @@ def load_runs(name: str) -> list[Run]:
     if not path.exists():
         return []
     try:
-        return [Run.from_dict(values) for values in json.loads(path.read_text())]
+        return [Run.from_dict(values) for values in json.loads(path.read_text(encoding="utf-8"))]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DrillError(f"{path} does not hold runs ({type(error).__name__}: {error})") from None
 

@@ -1,5 +1,6 @@
 """What is rendered into the README and the notebooks: results, times, and the badges that open them in Colab."""
 
+import math
 import re
 import statistics
 from dataclasses import dataclass
@@ -58,7 +59,10 @@ def run_in(content: nbformat.NotebookNode) -> Run | None:
     for cell in content.cells:
         for output in cell.get("outputs", []):
             if RUN_MIME in output.get("data", {}):
-                return Run.from_dict(output["data"][RUN_MIME])
+                try:
+                    return Run.from_dict(output["data"][RUN_MIME])
+                except (KeyError, TypeError, ValueError) as error:
+                    raise DrillError(f"a notebook's run is of another version ({error}): execute it again") from None
     return None
 
 
@@ -72,7 +76,7 @@ def results_table(books: list[Notebook]) -> str:
     rows = []
     for book in books:
         run = book.run()
-        train, test = PUBLISHED[run.name]
+        train, test = PUBLISHED.get(run.name, (math.nan, math.nan))
         rows.append(
             [f"[{book.path.stem}](notebooks/{book.path.name})", f"{run.parameters:,}", percent(run.best_train),
              percent(run.best_test), percent(run.last.test_accuracy), percent(run.lowest_of_last(5)), len(run.epochs),
@@ -94,6 +98,8 @@ def seeds_table() -> str:
     rows = []
     for name in NETWORKS:
         runs = load_runs(name)
+        if not runs:
+            continue
         last = [run.last.test_accuracy for run in runs]
         spread = f" ± {statistics.stdev(last):.2f}" if len(runs) > 1 else ""
         lowest = [run.lowest_of_last(5) for run in runs]
@@ -109,7 +115,7 @@ def render(root: Path = ROOT) -> None:
     """Writes the tables into the README, between the markers of each, and the times into the notebooks."""
     books = notebooks(root)
     readme = root / "README.md"
-    write_atomically(readme, render_readme(readme.read_text(), books))
+    write_atomically(readme, render_readme(readme.read_text(encoding="utf-8"), books))
     for book in books:
         content = book.read()
         content.cells[0].source = render_title(content.cells[0].source, book)
@@ -149,7 +155,7 @@ def put_badges(repository: str, root: Path = ROOT) -> None:
         )
         book.write(content)
     readme = root / "README.md"
-    write_atomically(readme, _between(readme.read_text(), "badges", "\n".join(lines)))
+    write_atomically(readme, _between(readme.read_text(encoding="utf-8"), "badges", "\n".join(lines)))
 
 
 def _between(text: str, marker: str, content: str) -> str:

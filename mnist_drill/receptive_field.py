@@ -55,7 +55,7 @@ def trace(model: nn.Module, size: int = 28) -> list[Layer]:
     layers: list[Layer] = []
     jump, field = 1, 1
     for name, module, shape_in, shape_out in _calls(model, size):
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d) and layers:
             layers[-1] = replace(layers[-1], norm_parameters=_count(module))
         if isinstance(module, SIZE_KEPT):
             continue
@@ -95,7 +95,7 @@ def gradient_extent(model: nn.Module, layer: Layer) -> int:
     closed and no sum cancels, and max pools, which pass the gradient of one pixel only, are averages. The image is
     large enough for the square to lie inside it.
     """
-    open_model = copy.deepcopy(model).eval()
+    open_model = copy.deepcopy(model).cpu().eval()
     for module in list(open_model.modules()):
         for parameter in module.parameters(recurse=False):
             nn.init.ones_(parameter)

@@ -144,5 +144,5 @@ def layer_table(model: nn.Module) -> Table:
 
 def summary(model: nn.Module) -> None:
     """Prints torchsummary's table of a copy: its forward pass would move batch norm and torch's random state."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torchsummary.summary(copy.deepcopy(model).cpu(), (1, 28, 28), device="cpu")

@@ -6,6 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -156,7 +157,7 @@ class Run:
     def load(cls, path: str | Path) -> "Run":
         """Reads a run that `save` wrote. Raises `DrillError` for a file that is missing or holds something else."""
         try:
-            return cls.from_dict(json.loads(Path(path).read_text()))
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
         except OSError as error:
             raise DrillError(f"cannot read {path}: {error.strerror}") from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -189,13 +190,14 @@ def train_epoch(
     """One pass over `digits` in a new random order; the score is the running one. `progress` wraps the batches."""
     model.train()
     device = digits.labels.device
-    half = torch.autocast(device.type, torch.bfloat16, enabled=recipe.bfloat16 and has_bfloat16(device))
+    bfloat16 = recipe.bfloat16 and has_bfloat16(device)
+    precision = torch.autocast(device.type, torch.bfloat16) if bfloat16 else nullcontext()
     loss_sum = correct = torch.zeros((), device=device)
     order = torch.randperm(len(digits), device=device)
     for positions in progress(order.split(recipe.batch_size)):
         batch = digits[positions]
         images = augment(batch.images, recipe.augmentation)
-        with half:
+        with precision:
             logits = model(normalize(images))
         loss = F.cross_entropy(logits.float(), batch.labels)
         optimizer.zero_grad()
@@ -249,8 +251,8 @@ def fit(
     """
     device = pick_device(device)
     torch.manual_seed(seed)
-    # In channels-last layout convolutions on a CPU need no copies.
-    model.to(device, memory_format=torch.channels_last)
+    # Convolutions on a CPU need no copies in channels-last layout; batch norm on MPS does not support it everywhere.
+    model.to(device, memory_format=torch.contiguous_format if device.type == "mps" else torch.channels_last)
     train, test = train.to(device), test.to(device)
 
     steps = recipe.epochs * math.ceil(len(train) / recipe.batch_size)

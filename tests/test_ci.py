@@ -25,13 +25,15 @@ def cell(source, count, text=None, tags=()):
         ([cell("print(1)", 1, "1\n"), cell("print(2)", 2, "2\n")], None),
         ([cell("print(1)", 1, "1\n"), cell("print(2)", None)], "cell 1: should be compared"),
         ([cell("print(1)", 1, "1\n", ["nbval-skip"])], "cell 0: skipped"),
+        ([cell("# NBVAL_IGNORE_OUTPUT\nprint(1)", 1, "2\n")], "cell 0: mark cells by tags"),
         ([cell(SWALLOWS_THE_INTERRUPT, 1), cell("print(2)", 2, "5\n")], "cell 0: ran out of time"),
     ],
-    ids=["sound", "never executed", "skipped", "out of time"],
+    ids=["sound", "never executed", "skipped", "comment", "out of time"],
 )
 def test_what_nbval_lets_pass_is_found(cells, said, tmp_path):
     nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "01_book.ipynb")
     options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "3", "--junitxml", "report.xml"]
+    options += ["-o", "junit_duration_report=call"]
     nbval = subprocess.run([sys.executable, "-m", "pytest", "-q", *options, "."], cwd=tmp_path, capture_output=True)
     assert nbval.returncode == 0, "nbval itself is green in each of these cases"
     command = [sys.executable, ROOT / ".ci" / "compared.py", "report.xml", "3", "01_book.ipynb"]

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -125,10 +126,15 @@ def test_evidence_takes_the_run_of_a_notebook(drill, tmp_path, monkeypatch):
     assert command.evidence.load_runs("stage1") == [book.run()]
 
 
-def test_as_a_command():
+def test_as_a_command(tmp_path):
     command = [sys.executable, "-m", "mnist_drill"]
     run = subprocess.run([*command, "--help"], cwd=pages.ROOT, capture_output=True, text=True)
     assert run.returncode == 0
     assert all(name in run.stdout for name in ("train", "evaluate", "evidence", "badges", "render"))
+    environment = {**os.environ, "MNIST_DRILL_DATA": str(pages.ROOT / "README.md")}
+    unwritable = [*command, "train", "stage2", "--out", str(tmp_path)]
+    run = subprocess.run(unwritable, cwd=pages.ROOT, env=environment, capture_output=True, text=True)
+    assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)
+    assert "README.md" in run.stderr
     run = subprocess.run([*command, "train", "stage5"], cwd=pages.ROOT, capture_output=True, text=True)
     assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)
