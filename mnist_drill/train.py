@@ -17,6 +17,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from mnist_drill.augment import Augmentation, augment
@@ -35,7 +36,7 @@ class OneCycle:
     start: float = 0.04  # the rate at the first step
     peak_at: float = 0.2  # reached in a straight line
     end_at: float = 0.75  # reached along half a cosine
-    end: float = 0.004  # the rate from there to the last step
+    end: float = 0.05  # the rate from there to the last step
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Recipe:
     weight_decay: float = 1e-4  # on the weights of convolutions, not on batch norm's scale and shift
     schedule: OneCycle | None = None  # None: the learning rate is constant
     augmentation: Augmentation = field(default_factory=Augmentation)
+    averaging: float = 0.0  # decay per step of the weights' moving average; with 0 the weights themselves count
     bfloat16: bool = False  # multiply in bfloat16 while training, where the hardware does that natively
 
     def with_epochs(self, epochs: int) -> "Recipe":
@@ -62,9 +64,11 @@ RECIPES = {
     "stage2": PLAIN,
     "stage3": PLAIN,
     "stage4": Recipe(
+        batch_size=64,
         learning_rate=0.2,
         schedule=OneCycle(),
         augmentation=Augmentation(rotation=10, translation=2, scale=0.1, shear=5.7),
+        averaging=0.999,
     ),
 }
 
@@ -185,6 +189,7 @@ def train_epoch(
     digits: Digits,
     optimizer: Optimizer,
     scheduler: LRScheduler,
+    averaged: AveragedModel | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> Score:
     """One pass over `digits` in a new random order; the score is the running one. `progress` wraps the batches."""
@@ -204,6 +209,8 @@ def train_epoch(
         loss.backward()
         optimizer.step()
         scheduler.step()
+        if averaged is not None:
+            averaged.update_parameters(model)
         # Sums stay tensors: reading a number out of a GPU at every step would make it wait.
         loss_sum = loss_sum + loss.detach() * len(batch)
         correct = correct + (logits.argmax(dim=1) == batch.labels).sum()
@@ -245,6 +252,7 @@ def fit(
 ) -> Run:
     """Trains `model` in place and returns the run; prints a row per epoch and, with `progress`, a bar within it.
 
+    Where the recipe averages the weights, the average is what is tested and what `model` ends with.
     `test` is only reported: with any other the weights would be the same. Everything random (the order of the digits,
     augmentation, dropout) follows from `seed`: on the same CPU with as many threads the run is the same, bit for bit.
     Raises `DrillError` for a device that is not there.
@@ -264,13 +272,18 @@ def fit(
     optimizer = torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=True)
     scheduler = LambdaLR(optimizer, lambda step: rate_at(recipe, step / steps))
 
+    # A moving average of the weights, and of batch norm's statistics; from the first step on, it is what is tested.
+    averaged = None
+    if recipe.averaging:
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging), use_buffers=True)
+
     rows = []
     print("epoch  train loss  train %  test loss  test %  seconds", flush=True)
     for epoch in range(1, recipe.epochs + 1):
         start = time.perf_counter()
         bar = partial(tqdm, desc=f"epoch {epoch}", leave=False, disable=not progress, file=sys.stdout, mininterval=0.5)
-        fitted = train_epoch(model, recipe, train, optimizer, scheduler, bar)
-        tested = evaluate(model, test)
+        fitted = train_epoch(model, recipe, train, optimizer, scheduler, averaged, bar)
+        tested = evaluate(model if averaged is None else averaged.module, test)
         seconds = time.perf_counter() - start
         rows.append(Epoch(epoch, fitted.loss, fitted.accuracy, tested.loss, tested.accuracy, seconds))
         print(
@@ -278,6 +291,8 @@ def fit(
             f"  {seconds:7.1f}",
             flush=True,
         )
+    if averaged is not None:
+        model.load_state_dict(averaged.module.state_dict())
     return Run(
         name=name,
         parameters=parameter_count(model),

@@ -79,7 +79,7 @@ def test_the_order_changes_from_epoch_to_epoch(few, monkeypatch):
 
     monkeypatch.setattr("mnist_drill.train.augment", note)
     trained(few)
-    assert seen[:4] != seen[4:]
+    assert seen[:8] != seen[8:]
 
 
 def test_training_is_augmented_and_testing_is_not(few, monkeypatch):
@@ -174,7 +174,24 @@ def test_the_optimizer_follows_the_schedule(few, monkeypatch):
 
     monkeypatch.setattr(torch.optim.SGD, "step", note)
     trained(few)
-    assert rates == pytest.approx([rate_at(SHORT, k / 8) for k in range(8)])
+    assert rates == pytest.approx([rate_at(SHORT, k / 16) for k in range(16)])
+
+
+def test_the_average_of_the_weights_is_tested_and_returned(few, monkeypatch):
+    weights = []
+    step = torch.optim.SGD.step
+
+    def note(optimizer, closure=None):
+        step(optimizer, closure)
+        weights.append(optimizer.param_groups[0]["params"][0].detach().clone())
+
+    monkeypatch.setattr(torch.optim.SGD, "step", note)
+    model, run = trained(few, replace(SHORT, averaging=0.9))
+    expected = weights[0]
+    for new in weights[1:]:
+        expected = 0.9 * expected + 0.1 * new
+    assert torch.allclose(next(model.parameters()), expected, atol=1e-5)
+    assert evaluate(model, few[1]).loss == run.last.test_loss
 
 
 def test_a_device_that_is_not_there_is_an_error(few):
