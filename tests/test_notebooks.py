@@ -152,12 +152,12 @@ def test_the_claims_hold_at_every_seed_of_the_evidence(stem):
     exec(next(source for source in cells if "from mnist_drill.report import" in source), space)
     stage = int(stem[:2])
     space["layers"] = trace(build(f"stage{stage}"))
-    space["seeds"], space["earlier"] = load_runs(f"stage{stage}"), load_runs(f"stage{stage - 1}")
+    space["earlier"] = load_runs(f"stage{stage - 1}")
     for name in ("TARGET", "ANALYSIS"):
         source = next(source for source in cells if f"{name} = [" in source)
         exec(source.rpartition("\n")[0], space)  # without its last line, which judges the run of the notebook
     others = [load_runs(name) for name in ([], ["stage1"], ["stage2", "stage3_dropout_0.1"], ["stage3"])[stage - 1]]
-    runs = space["seeds"]
+    runs = load_runs(f"stage{stage}")
     assert runs
     for run, *rest in zip(runs, *(cycled(other, len(runs)) for other in others), strict=True):
         verdicts = [*judge(space["TARGET"], run).verdicts, *judge(space["ANALYSIS"], run, *rest).verdicts]
