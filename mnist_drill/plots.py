@@ -22,7 +22,7 @@ def digit_grid(images: Tensor, titles: Sequence[str] | None = None, columns: int
     for axis in axes.flat:
         axis.axis("off")
     for position, (axis, image) in enumerate(zip(axes.flat, images)):  # noqa: B905 - the last row may not be full
-        axis.imshow(image.squeeze(0), cmap="gray_r", vmin=0, vmax=1)
+        axis.imshow(image.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
         if titles is not None:
             axis.set_title(titles[position], fontsize=8)
     _show(figure)
@@ -32,7 +32,7 @@ def class_counts(parts: dict[str, Digits]) -> None:
     """How many digits of each class each part has."""
     figure, axes = plt.subplots(1, len(parts), figsize=(4.5 * len(parts), 2.4), squeeze=False)
     for axis, (name, digits) in zip(axes.flat, parts.items(), strict=True):
-        axis.bar(range(10), digits.labels.bincount(minlength=10), color=BLUE)
+        axis.bar(range(10), digits.labels.bincount(minlength=10).tolist(), color=BLUE)
         axis.axhline(len(digits) / 10, color=GREY, linestyle="--", label="a tenth")
         axis.set(title=name, xticks=range(10), xlabel="digit", ylabel="count")
         axis.legend(fontsize=8)
@@ -94,7 +94,7 @@ def confusion(model: nn.Module, digits: Digits) -> None:
     """Counts of label (rows) against prediction (columns); colour shows the mistakes only."""
     counts = confusion_matrix(model, digits)
     figure, axis = plt.subplots(figsize=(4.6, 4.6))
-    axis.imshow(counts - torch.diag(counts.diag()), cmap="Oranges")
+    axis.imshow((counts - torch.diag(counts.diag())).numpy(), cmap="Oranges")
     for row in range(10):
         for column in range(10):
             if counts[row, column]:
@@ -125,7 +125,7 @@ def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 
     figure, axes = plt.subplots(len(rows), len(images), figsize=(0.85 * len(images) + 1.6, 0.85 * len(rows)))
     for name, line, row in zip(["as it is", *choices], axes, rows, strict=True):
         for axis, image in zip(line, row, strict=True):
-            axis.imshow(image.squeeze(0), cmap="gray_r", vmin=0, vmax=1)
+            axis.imshow(image.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     _show(figure)

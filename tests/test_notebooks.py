@@ -239,7 +239,15 @@ def test_a_weakened_recipe_turns_the_target_and_raises_nothing(executed):
 def nbval(content, folder, environment):
     path = folder / "notebook.ipynb"
     nbformat.write(content, path)
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "-q", "-p", "no:cacheprovider", path]
+    options = [
+        "--nbval",
+        "--nbval-current-env",
+        "-vv",
+        "--color=no",
+        "-p",
+        "no:cacheprovider",
+    ]  # -vv: the whole difference
+    command = [sys.executable, "-m", "pytest", *options, path]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
