@@ -73,22 +73,21 @@ def notebooks(root: Path = ROOT) -> list[Notebook]:
 
 def results_table(books: list[Notebook]) -> str:
     """A row for each notebook's run, the published figures beside it."""
+    runs, minutes = [book.run() for book in books], [book.minutes() for book in books]
     rows = []
-    for book in books:
-        run = book.run()
+    for book, run, taken in zip(books, runs, minutes, strict=True):
         train, test = PUBLISHED.get(run.name, (math.nan, math.nan))
         rows.append(
             [f"[{book.path.stem}](notebooks/{book.path.name})", f"{run.parameters:,}", percent(run.best_train),
              percent(run.best_test), percent(run.last.test_accuracy), percent(run.lowest_of_last(5)), len(run.epochs),
-             f"{book.minutes():.1f}", percent(train), percent(test)]
+             f"{taken:.1f}", percent(train), percent(test)]
         )  # fmt: skip
     header = ["notebook", "parameters", "best train", "best test", "last test", "lowest of last five", "epochs",
               "minutes", "published best train", "published best test"]  # fmt: skip
-    machine = books[-1].run().environment
-    total = sum(book.minutes() for book in books)
+    machine, total = runs[-1].environment, sum(minutes)
     return (
         f"{Table(header, rows).markdown()}\n\n"
-        f"Accuracies in percent, one run each, seed {books[-1].run().seed}. The four notebooks took {total:.0f} "
+        f"Accuracies in percent, one run each, seed {runs[-1].seed}. The four notebooks took {total:.0f} "
         f"minutes on {machine['hardware']}, {machine['threads']} threads, torch {machine['torch'].partition('+')[0]}."
     )
 
