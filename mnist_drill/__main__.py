@@ -13,6 +13,7 @@ from mnist_drill.files import ensure_writable, write_atomically
 from mnist_drill.models import NETWORKS, build, check_name
 from mnist_drill.report import Table
 from mnist_drill.train import DEVICES, RECIPES, confusion_matrix, evaluate, fit, pick_device
+from mnist_drill.workbook import write_workbook
 
 device_option = click.option(
     "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="auto is a GPU if there is one."
@@ -105,6 +106,15 @@ def evidence_command(name: str, seeds: int, jobs: int, notebook: Path | None, de
 def render_command() -> None:
     """Render the README's tables and the notebooks' times from the notebooks' runs and the evidence."""
     pages.render()
+
+
+@cli.command("workbook", short_help="Write the workbook of receptive fields.")
+@click.option("--out", "path", type=click.Path(path_type=Path), default="RF_calculations.xlsx", show_default=True,
+              metavar="FILE", help="File to write.")  # fmt: skip
+def workbook_command(path: Path) -> None:
+    """Write the receptive fields of all networks, layer by layer, as a workbook that calculates."""
+    write_workbook(path)
+    click.echo(f"wrote {path}")
 
 
 @cli.command("badges", short_help="Put Open in Colab badges into README and notebooks.")

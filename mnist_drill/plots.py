@@ -52,6 +52,25 @@ def budget(networks: dict[str, list[Layer]]) -> None:
     _show(figure)
 
 
+def receptive_fields(image: Tensor, layers: Sequence[Layer], columns: int = 5) -> None:
+    """What the middle output of each layer sees of an image of shape (1, H, H): a square, drawn over the image."""
+    rows = -(-len(layers) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, 2.2 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    side = image.shape[-1]
+    margin = max(0, *((layer.field_out - side) // 2 + 1 for layer in layers))
+    for axis, (number, layer) in zip(axes.flat, enumerate(layers, 1)):  # noqa: B905 - the last row may not be full
+        axis.imshow(image.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
+        # A pixel is drawn around its centre, so that the square begins half a pixel before its first one.
+        corner = layer.first_out + layer.jump_out * ((layer.size_out - 1) // 2) - 0.5
+        axis.add_patch(plt.Rectangle((-0.5, -0.5), side, side, fill=False, edgecolor=GREY))
+        axis.add_patch(plt.Rectangle((corner, corner), layer.field_out, layer.field_out, color=ORANGE, alpha=0.35))
+        axis.set(xlim=(-0.5 - margin, side - 0.5 + margin), ylim=(side - 0.5 + margin, -0.5 - margin))
+        axis.set_title(f"{number}  {layer.kind}\nsees {layer.field_out}×{layer.field_out}", fontsize=8)
+    _show(figure)
+
+
 def curves(*runs: Run, lowest: float = 97.0) -> None:
     """Train and test accuracy per epoch, the first run against the others; what lies below `lowest` % is cut off."""
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.2), sharey=True)

@@ -6,9 +6,11 @@ The recursion is that of Araujo, Norris, Sim, "Computing Receptive Fields of Con
     size_out  = (size_in + 2 p - d (k - 1) - 1) // s + 1
     jump_out  = jump_in * s
     field_out = field_in + (k - 1) * d * jump_in
+    first_out = first_in - p * jump_in
 
 The jump is the distance, in pixels of the image, between two neighbouring outputs; the receptive field is the side of
-the square of pixels that one output depends on.
+the square of pixels that one output depends on; first is where the square of the first output begins, below 0 where
+it reaches into the padding.
 """
 
 import copy
@@ -16,6 +18,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from mnist_drill.errors import DrillError
 
@@ -29,7 +32,7 @@ class Layer:
     for jump and field, of the image."""
 
     name: str  # where it sits in the network, as in `named_modules`
-    kind: str
+    operation: str  # "conv", "max pool", "average pool", "global max pool" or "global average pool"
     kernel: int
     stride: int
     padding: int
@@ -42,8 +45,13 @@ class Layer:
     jump_out: int
     field_in: int
     field_out: int
+    first_out: int
     parameters: int
     norm_parameters: int  # of the batch norm that follows
+
+    @property
+    def kind(self) -> str:
+        return f"{self.operation} {self.kernel}×{self.kernel}"
 
 
 def trace(model: nn.Module, size: int = 28) -> list[Layer]:
@@ -53,7 +61,7 @@ def trace(model: nn.Module, size: int = 28) -> list[Layer]:
     the recursion does not cover, for one that is used twice, and for a branch.
     """
     layers: list[Layer] = []
-    jump, field = 1, 1
+    jump, field, first = 1, 1, 0
     for name, module, shape_in, shape_out in _calls(model, size):
         if isinstance(module, nn.BatchNorm2d) and layers:
             layers[-1] = replace(layers[-1], norm_parameters=_count(module))
@@ -66,7 +74,7 @@ def trace(model: nn.Module, size: int = 28) -> list[Layer]:
         )
         layer = Layer(
             name=name,
-            kind=_kind(module, kernel, shape_out),
+            operation=_operation(module, shape_out),
             kernel=kernel,
             stride=stride,
             padding=padding,
@@ -79,32 +87,41 @@ def trace(model: nn.Module, size: int = 28) -> list[Layer]:
             jump_out=jump * stride,
             field_in=field,
             field_out=field + (kernel - 1) * dilation * jump,
+            first_out=first - padding * jump,
             parameters=_count(module),
             norm_parameters=0,
         )
-        jump, field = layer.jump_out, layer.field_out
+        if layer.size_out != (layer.size_in + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1:
+            raise DrillError(f"layer {name} rounds its output's size up (ceil_mode): the recursion rounds down")
+        jump, field, first = layer.jump_out, layer.field_out, layer.first_out
         layers.append(layer)
     return layers
 
 
-def gradient_extent(model: nn.Module, layer: Layer) -> int:
+def gradient_extent(model: nn.Module, layer: Layer, size: int = 28) -> int:
     """The receptive field of `layer` as autograd sees it: the side of the square of pixels that its central output
     has a gradient on.
 
     A copy of the network is made in which nothing can hide a pixel: every weight is positive, so that no ReLU is
-    closed and no sum cancels, and max pools, which pass the gradient of one pixel only, are averages. The image is
-    large enough for the square to lie inside it.
+    closed and no sum cancels, and pools, of which max pools pass the gradient of one pixel only, are sums. The image
+    is large enough for the square to lie inside it. `size` is one that the network can be traced at.
     """
+    layers = trace(model, size)
     open_model = copy.deepcopy(model).cpu().eval()
-    for module in list(open_model.modules()):
+    for pool in (x for x in layers if "pool" in x.operation):
+        parent, _, child = pool.name.rpartition(".")
+        channels, geometry = pool.channels_in, (pool.kernel, pool.stride, pool.padding, pool.dilation)
+        # Without drawing weights, so that torch's random state stays as it is.
+        summing = skip_init(nn.Conv2d, channels, channels, *geometry, groups=channels, bias=False)
+        setattr(open_model.get_submodule(parent), child, summing)
+    for module in open_model.modules():
         for parameter in module.parameters(recurse=False):
             nn.init.ones_(parameter)
-        for child_name, child in list(module.named_children()):
-            if isinstance(child, nn.MaxPool2d):
-                setattr(module, child_name, nn.AvgPool2d(child.kernel_size, child.stride, child.padding))
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
     seen: list[Tensor] = []
     open_model.get_submodule(layer.name).register_forward_hook(lambda module, inputs, output: seen.append(output))
-    side = 4 * trace(model)[-1].field_out
+    side = 4 * (layers[-1].field_out + layers[-1].jump_out)
     image = torch.ones(1, 1, side, side, requires_grad=True)
     open_model(image)
     middle = seen[0].shape[-1] // 2
@@ -136,7 +153,8 @@ def _calls(model: nn.Module, size: int) -> list[tuple[str, nn.Module, torch.Size
     with torch.no_grad():
         result = model(image)
     if result is not previous:
-        raise DrillError(f"the network does more after layer {calls[-1][0]} than its layers show")
+        last = f"layer {calls[-1][0]}" if calls else "its input"
+        raise DrillError(f"the network does more after {last} than its layers show")
     return calls
 
 
@@ -149,11 +167,11 @@ def _side(name: str, module: nn.Module, setting: str) -> int:
     return sides[0]
 
 
-def _kind(module: nn.Module, kernel: int, shape_out: torch.Size) -> str:
+def _operation(module: nn.Module, shape_out: torch.Size) -> str:
     if isinstance(module, nn.Conv2d):
-        return f"conv {kernel}×{kernel}"
+        return "conv"
     pool = "max pool" if isinstance(module, nn.MaxPool2d) else "average pool"
-    return f"{'global ' if shape_out[2] == 1 else ''}{pool} {kernel}×{kernel}"
+    return f"{'global ' if shape_out[2] == 1 else ''}{pool}"
 
 
 def _count(module: nn.Module) -> int:

@@ -74,6 +74,7 @@ def test_evaluate_prints_accuracy_and_confusion_matrix(drill, few, tmp_path):
         (["evaluate", "FILE"], "--network"),
         (["evaluate", "FILE", "--network", "stage2"], "FILE"),
         (["badges", "nonsense"], "OWNER/REPO"),
+        (["workbook", "--out", "FILE/sub.xlsx"], "FILE"),
         (["unknown"], "unknown"),
     ],
 )

@@ -51,6 +51,15 @@ def test_budget(figure):
     assert widths == [992_800, 9_904]
 
 
+def test_receptive_fields_are_drawn_where_they_lie(few, figure):
+    plots.receptive_fields(few[0].images[0], trace(build("stage2")))
+    squares = [axis.patches[1].get_bbox().extents.tolist() for axis in figure().axes if axis.patches]
+    # The middle of 28 outputs is number 13: it sees the pixels 12 to 14. The last sees all, and the padding.
+    assert squares[0] == [11.5, 11.5, 14.5, 14.5]
+    assert squares[-1] == [-1.5, -1.5, 28.5, 28.5]
+    assert [x1 - x0 for x0, _, x1, _ in squares] == [layer.field_out for layer in trace(build("stage2"))]
+
+
 def test_curves_and_losses(trained, figure):
     _, run = trained
     plots.curves(run, replace(run, name="other"))

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from mnist_drill.errors import DrillError
@@ -48,19 +50,55 @@ def test_receptive_field_is_the_extent_of_the_gradient(name):
     assert [gradient_extent(model, layer) for layer in trace(model)] == [layer.field_out for layer in trace(model)]
 
 
-@pytest.mark.parametrize("kernel", [1, 2, 3])
-@pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("dilation", [1, 2])
-def test_receptive_field_with_stride_padding_and_dilation(kernel, stride, dilation):
-    model = nn.Sequential(
-        nn.Conv2d(1, 2, 3, padding=1),
-        nn.Conv2d(2, 2, kernel, stride=stride, dilation=dilation),
-        nn.ReLU(),
-        nn.AvgPool2d(2),
-        nn.Conv2d(2, 3, kernel, padding=kernel // 2),
-    )
+@st.composite
+def stacks(draw):
+    """Convolutions and pools of random geometry, with batch norm and ReLU between them."""
+    layers = []
+    for _ in range(draw(st.integers(1, 4))):
+        kernel, stride, dilation = draw(st.integers(1, 4)), draw(st.integers(1, 3)), draw(st.integers(1, 3))
+        conv = nn.Conv2d(2 if layers else 1, 2, kernel, stride, draw(st.integers(0, 3)), dilation)
+        pool_padding = draw(st.integers(0, kernel // 2))
+        kinds = [[conv], [conv, nn.BatchNorm2d(2), nn.ReLU()]]
+        if layers:
+            kinds += [
+                [nn.MaxPool2d(kernel, stride, pool_padding, dilation)],
+                [nn.AvgPool2d(kernel, stride, pool_padding)],
+            ]
+        layers += draw(st.sampled_from(kinds))
+    return nn.Sequential(*layers)
+
+
+@settings(max_examples=60, deadline=None)
+@given(stacks())
+def test_receptive_field_of_random_stacks_is_the_extent_of_the_gradient(model):
+    layers = trace(model, 400)
+    assert [gradient_extent(model, layer, 400) for layer in layers] == [layer.field_out for layer in layers]
+
+
+def padded_late():
+    return nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(2), nn.Conv2d(1, 1, 3, padding=1), nn.Conv2d(1, 1, 5, 3, 2))
+
+
+@pytest.mark.parametrize("model", [build("stage1"), build("stage3"), padded_late()])
+def test_the_square_of_an_output_lies_where_its_gradient_is(model):
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.ones_(module.weight)
     for layer in trace(model):
-        assert gradient_extent(model, layer) == layer.field_out
+        seen = []
+        hook = model.get_submodule(layer.name).register_forward_hook(
+            lambda m, i, output, seen=seen: seen.append(output)
+        )
+        image = torch.rand(64, 1, 28, 28, requires_grad=True)  # max pools pass one pixel of each image, here or there
+        model(image)
+        hook.remove()
+        position = layer.size_out // 2
+        (gradient,) = torch.autograd.grad(seen[0][:, :, position, position].sum(), image)
+        where = gradient.abs().sum(dim=(0, 1, 2)).nonzero().flatten()
+        first = layer.first_out + position * layer.jump_out
+        assert where.min() == max(0, first)
+        assert where.max() == min(27, first + layer.field_out - 1)
 
 
 def test_batch_norm_is_counted_with_its_convolution():
@@ -121,6 +159,7 @@ def twice():
         (twice(), "0"),
         (nn.Sequential(nn.Conv2d(1, 1, 3), nn.Upsample(scale_factor=2)), "1"),
         (nn.Sequential(nn.Conv2d(1, 1, (3, 1))), "0"),
+        (nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(3, ceil_mode=True)), "1"),
     ],
 )
 def test_what_it_does_not_understand_is_an_error_that_names_the_layer(model, layer):
