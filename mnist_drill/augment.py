@@ -29,6 +29,14 @@ class Augmentation:
         if self.scale >= 1:
             raise ValueError(f"scale must be below 1, or an image could vanish: {self.scale}")
 
+    def shrunk(self, share: float) -> "Augmentation":
+        """The same with each range smaller by `share`, between 0 and 1; the side of cutout is rounded."""
+        left = 1 - share
+        return Augmentation(
+            self.rotation * left, self.translation * left, self.scale * left, self.shear * left,
+            round(self.cutout * left),
+        )  # fmt: skip
+
 
 def augment(images: Tensor, augmentation: Augmentation) -> Tensor:
     """A new batch of the shape of `images`, (N, 1, H, H) in [0, 1] with background 0, each image drawn for itself."""

@@ -21,7 +21,7 @@ def conv_block(c_in: int, c_out: int, kernel_size: int = 3, *, padding: int = 0,
     layers = [nn.Conv2d(c_in, c_out, kernel_size, padding=padding, bias=False)]
     if norm:
         layers.append(nn.BatchNorm2d(c_out))
-    layers.append(nn.ReLU())
+    layers.append(nn.ReLU(inplace=True))
     if dropout:
         layers.append(nn.Dropout2d(dropout))
     return nn.Sequential(*layers)

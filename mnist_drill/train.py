@@ -17,7 +17,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from tqdm import tqdm
 
 from mnist_drill.augment import Augmentation, augment
@@ -50,8 +50,13 @@ class Recipe:
     weight_decay: float = 1e-4  # on the weights of convolutions, not on batch norm's scale and shift
     schedule: OneCycle | None = None  # None: the learning rate is constant
     augmentation: Augmentation = field(default_factory=Augmentation)
+    taper: float = 0.0  # the share by which augmentation's ranges shrink, epoch by epoch, until the last
     averaging: float = 0.0  # decay per step of the weights' moving average; with 0 the weights themselves count
     bfloat16: bool = False  # multiply in bfloat16 while training, where the hardware does that natively
+
+    def __post_init__(self):
+        if not 0 <= self.taper <= 1:
+            raise ValueError(f"taper is a share between 0 and 1, not {self.taper}")
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """The same recipe over another number of epochs; the schedule stretches with it."""
@@ -68,6 +73,7 @@ RECIPES = {
         learning_rate=0.2,
         schedule=OneCycle(),
         augmentation=Augmentation(rotation=10, translation=2, scale=0.1, shear=5.7),
+        taper=0.6,
         averaging=0.999,
     ),
 }
@@ -168,6 +174,11 @@ class Run:
             raise DrillError(f"{path} does not hold a run ({type(error).__name__}: {error})") from None
 
 
+def augmentation_at(recipe: Recipe, epoch: int) -> Augmentation:
+    """The recipe's augmentation in an epoch, counted from 1: shrinking in a straight line from the first to the last."""
+    return recipe.augmentation.shrunk(recipe.taper * (epoch - 1) / max(1, recipe.epochs - 1))
+
+
 def rate_at(recipe: Recipe, progress: float) -> float:
     """The learning rate after `progress`, a share of the training between 0 and 1."""
     cycle = recipe.schedule
@@ -190,10 +201,12 @@ def train_epoch(
     optimizer: Optimizer,
     scheduler: LRScheduler,
     averaged: AveragedModel | None = None,
+    epoch: int = 1,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> Score:
     """One pass over `digits` in a new random order; the score is the running one. `progress` wraps the batches."""
     model.train()
+    augmentation = augmentation_at(recipe, epoch)
     device = digits.labels.device
     bfloat16 = recipe.bfloat16 and has_bfloat16(device)
     precision = torch.autocast(device.type, torch.bfloat16) if bfloat16 else nullcontext()
@@ -201,7 +214,7 @@ def train_epoch(
     order = torch.randperm(len(digits), device=device)
     for positions in progress(order.split(recipe.batch_size)):
         batch = digits[positions]
-        images = augment(batch.images, recipe.augmentation)
+        images = augment(batch.images, augmentation)
         with precision:
             logits = model(normalize(images))
         loss = F.cross_entropy(logits.float(), batch.labels)
@@ -272,17 +285,19 @@ def fit(
     optimizer = torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=True)
     scheduler = LambdaLR(optimizer, lambda step: rate_at(recipe, step / steps))
 
-    # A moving average of the weights, and of batch norm's statistics; from the first step on, it is what is tested.
+    # A moving average of the weights; from the first step on, it is what is tested.
     averaged = None
     if recipe.averaging:
-        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging), use_buffers=True)
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
 
     rows = []
     print("epoch  train loss  train %  test loss  test %  seconds", flush=True)
     for epoch in range(1, recipe.epochs + 1):
         start = time.perf_counter()
         bar = partial(tqdm, desc=f"epoch {epoch}", leave=False, disable=not progress, file=sys.stdout, mininterval=0.5)
-        fitted = train_epoch(model, recipe, train, optimizer, scheduler, averaged, bar)
+        fitted = train_epoch(model, recipe, train, optimizer, scheduler, averaged, epoch, bar)
+        if averaged is not None:  # averaged weights need batch norm's statistics anew, of digits as they are read
+            update_bn((normalize(images) for images in train.images[:10_000].split(200)), averaged)
         tested = evaluate(model if averaged is None else averaged.module, test)
         seconds = time.perf_counter() - start
         rows.append(Epoch(epoch, fitted.loss, fitted.accuracy, tested.loss, tested.accuracy, seconds))
