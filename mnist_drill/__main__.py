@@ -1,6 +1,7 @@
 """The command `python -m mnist_drill`."""
 
 import io
+import json
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import click
 import torch
 
 from mnist_drill import data, evidence, pages
+from mnist_drill.bench import run_benchmark
 from mnist_drill.errors import DrillError
 from mnist_drill.files import ensure_writable, write_atomically
 from mnist_drill.models import NETWORKS, build, check_name
@@ -106,6 +108,24 @@ def evidence_command(name: str, seeds: int, jobs: int, notebook: Path | None, de
 def render_command() -> None:
     """Render the README's tables and the notebooks' times from the notebooks' runs and the evidence."""
     pages.render()
+
+
+@cli.command("bench", short_help="Measure speed against the usual pipeline.")
+@device_option
+@click.option("--quick", is_flag=True, help="A tenth of the digits, once: to see that it works, not to conclude from.")
+@click.option("--out", "path", type=click.Path(path_type=Path), default="runs/bench.json", show_default=True,
+              metavar="FILE", help="File to write the figures to.")  # fmt: skip
+def bench_command(device: str, quick: bool, path: Path) -> None:
+    """Measure how fast the course trains and reads, against the pipeline that most people use.
+
+    Contenders take turns in one run, so that their ratios hold on a machine whose speed varies. Leave the machine alone
+    meanwhile.
+    """
+    pick_device(device)
+    ensure_writable(path.parent)
+    report = run_benchmark(device, quick, click.echo)
+    write_atomically(path, json.dumps(report, indent=1) + "\n")
+    click.echo(f"\nwrote {path}")
 
 
 @cli.command("workbook", short_help="Write the workbook of receptive fields.")

@@ -175,7 +175,7 @@ class Run:
 
 
 def augmentation_at(recipe: Recipe, epoch: int) -> Augmentation:
-    """The recipe's augmentation in an epoch, counted from 1: shrinking in a straight line from the first to the last."""
+    """The recipe's augmentation in an epoch, counted from 1: its ranges shrink in a straight line to the last epoch."""
     return recipe.augmentation.shrunk(recipe.taper * (epoch - 1) / max(1, recipe.epochs - 1))
 
 

@@ -1,0 +1,341 @@
+"""The benchmark: how fast the course trains and reads, and against what.
+
+Contenders of a comparison take turns, round by round, so that a machine that slows down slows all of them alike. What
+is compared is the ratio of their medians; seconds are this machine's.
+"""
+
+import io
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.utils.data import DataLoader, Subset
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.transforms import Compose, Normalize, RandomAffine, ToTensor
+
+from mnist_drill import data
+from mnist_drill.data import Digits, normalize
+from mnist_drill.models import NETWORKS, build
+from mnist_drill.report import Table
+from mnist_drill.train import RECIPES, Run, environment, fit, has_bfloat16, pick_device, predict
+
+Seconds = dict[str, list[float]]
+
+
+def take_turns(contenders: dict[str, Callable[[], float]], rounds: int) -> Seconds:
+    """What each contender returned in each round: one after the other in every round."""
+    results: Seconds = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            results[name].append(contender())
+    return results
+
+
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds that `work` takes, on a GPU until the last kernel has ended."""
+    _wait(device)
+    start = time.perf_counter()
+    work()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def epochs(
+    train: Digits, test: Digits, device: torch.device, rounds: int, workers: tuple[int, ...]
+) -> dict[str, Seconds]:
+    """Seconds of an epoch of each stage, test included: the course's loop, and the usual pipeline with such workers."""
+    return {
+        name: take_turns(
+            {"course": partial(course_epoch, name, train, test, device)}
+            | {f"usual, {n} workers": partial(usual_epoch, name, len(train), len(test), n, device) for n in workers},
+            rounds,
+        )
+        for name in NETWORKS
+    }
+
+
+def course_epoch(name: str, train: Digits, test: Digits, device: torch.device) -> float:
+    """Seconds of one epoch by `fit`, as its row says."""
+    return _fit(name, 1, train, test, device).last.seconds
+
+
+def usual_epoch(name: str, training: int, testing: int, workers: int, device: torch.device) -> float:
+    """Seconds of one epoch as most code trains on MNIST: a transform for each image by PIL, a `DataLoader`."""
+    recipe = RECIPES[name]
+    a = recipe.augmentation
+    plain = [ToTensor(), Normalize((data.MEAN,), (data.STD,))]
+    affine = RandomAffine(a.rotation, (a.translation / 28,) * 2, (1 - a.scale, 1 + a.scale), a.shear)
+    augmented = [affine, *plain] if a.rotation else plain
+    loaders = [
+        DataLoader(
+            Subset(torchvision.datasets.MNIST(data.data_folder(), is_train, Compose(transforms)), range(size)),
+            batch_size=recipe.batch_size if is_train else 1000,
+            shuffle=is_train,
+            num_workers=workers,
+        )
+        for is_train, transforms, size in ((True, augmented, training), (False, plain, testing))
+    ]
+    model = build(name, 1).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), recipe.learning_rate, recipe.momentum, nesterov=True)
+
+    def epoch() -> None:
+        model.train()
+        for images, labels in loaders[0]:
+            loss = F.cross_entropy(model(images.to(device)), labels.to(device))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            for images, labels in loaders[1]:
+                (model(images.to(device)).argmax(dim=1) == labels.to(device)).sum().item()
+
+    return timed(epoch, device)
+
+
+def operations(name: str, training: int, testing: int) -> float:
+    """Floating-point operations of an epoch of a stage: forward and backward of training, forward of the test.
+
+    Counted by torch on a batch: a multiplication and an addition are two. Only convolutions have a count.
+    """
+    model = build(name, 1)
+    with FlopCounterMode(display=False) as both:
+        model(torch.zeros(10, 1, 28, 28)).sum().backward()
+    with FlopCounterMode(display=False) as forward, torch.no_grad():
+        model(torch.zeros(10, 1, 28, 28))
+    return both.get_total_flops() / 10 * training + forward.get_total_flops() / 10 * testing
+
+
+def matrix_rates(device: torch.device, rounds: int, side: int = 2048) -> Seconds:
+    """Operations a second of a large matrix product, in each precision that the device multiplies natively."""
+    precisions = {"float32": torch.float32} | ({"bfloat16": torch.bfloat16} if has_bfloat16(device) else {})
+    factors = {name: torch.rand(side, side, device=device, dtype=dtype) for name, dtype in precisions.items()}
+
+    def rate(name: str) -> float:
+        return 2 * side**3 / timed(lambda: factors[name] @ factors[name], device)
+
+    take_turns({name: partial(rate, name) for name in factors}, 2)  # the first products are slower
+    return take_turns({name: partial(rate, name) for name in factors}, rounds)
+
+
+def time_to_accuracy(
+    train: Digits, test: Digits, device: torch.device, seeds: int, epochs: int
+) -> dict[str, list[dict]]:
+    """For each seed, the seconds of training until the test accuracy was first 99.0 and 99.4 %, None if it never was.
+
+    Against `stage4` stands the one-epoch recipe below.
+    """
+
+    def course(seed: int) -> dict:
+        rows = _fit("stage4", epochs, train, test, device, seed).epochs
+        passed = {}
+        for goal in (99.0, 99.4):
+            first = next((i for i, row in enumerate(rows, 1) if row.test_accuracy >= goal), None)
+            passed[f"{goal}"] = first and sum(row.seconds for row in rows[:first])
+        return {"accuracy": rows[-1].test_accuracy, **passed}
+
+    def one_epoch(seed: int) -> dict:
+        accuracy, seconds = one_epoch_recipe(train, test, device, seed)
+        return {"accuracy": accuracy, **{f"{goal}": seconds if accuracy >= goal else None for goal in (99.0, 99.4)}}
+
+    results: dict[str, list[dict]] = {"stage4": [], "one-epoch recipe": []}
+    for seed in range(1, seeds + 1):
+        results["stage4"].append(course(seed))
+        results["one-epoch recipe"].append(one_epoch(seed))
+    return results
+
+
+def one_epoch_recipe(train: Digits, test: Digits, device: torch.device, seed: int) -> tuple[float, float]:
+    """Test accuracy in percent and seconds of a recipe of the kind that the literature on fast training uses."""
+    torch.manual_seed(seed)
+    model = nn.Sequential(
+        nn.Conv2d(1, 24, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(24, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(800, 256), nn.ReLU(), nn.Linear(256, 10),
+    ).to(device, memory_format=torch.channels_last)  # fmt: skip
+    optimizer = torch.optim.Adam(model.parameters(), 0.01, betas=(0.7, 0.9))
+    batches = torch.randperm(len(train)).split(256)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=len(batches))
+    train, test = train.to(device), test.to(device)
+    accuracy = 0.0
+
+    def epoch() -> None:
+        nonlocal accuracy
+        for positions in batches:
+            batch = train[positions.to(device)]
+            optimizer.zero_grad()
+            F.cross_entropy(model(normalize(batch.images)), batch.labels).backward()
+            optimizer.step()
+            scheduler.step()
+        accuracy = 100 * (predict(model, test).argmax(dim=1) == test.labels).float().mean().item()
+
+    seconds = timed(epoch, device)
+    return accuracy, seconds
+
+
+def where_time_goes(name: str, train: Digits, test: Digits, device: torch.device) -> dict[str, float]:
+    """Seconds of one epoch by `fit` in each of its parts, by hooks around the network and the optimizer."""
+    model = build(name, 1)
+    parts = dict.fromkeys(("data, augmentation, averaging", "forward", "loss, backward", "optimizer"), 0.0)
+    since = time.perf_counter()
+
+    def mark(part: str) -> None:
+        nonlocal since
+        _wait(device)
+        now = time.perf_counter()
+        parts[part] += now - since
+        since = now
+
+    def around(part: str):
+        # Hooks travel with a copy, as that of the averaged weights, and evaluation comes after the last step.
+        return lambda module, *_: mark(part) if module is model and model.training else None
+
+    before, forward, backward, optimizer = parts
+    hooks = [
+        model.register_forward_pre_hook(around(before)),
+        model.register_forward_hook(around(forward)),
+        register_optimizer_step_pre_hook(lambda *_: mark(backward)),
+        register_optimizer_step_post_hook(lambda *_: mark(optimizer)),
+    ]
+    try:
+        run = _fit(name, 1, train, test, device, model=model)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {**parts, "evaluation": run.last.seconds - sum(parts.values())}
+
+
+def inference(device: torch.device, rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Seconds a digit at batch 1 and 1,000: `stage4` against networks of torchvision on the same 28×28 pixels."""
+    names = ("resnet18", "squeezenet1_0", "mobilenet_v3_small")
+    networks = {"stage4": (build("stage4", 1), 1)}
+    networks |= {name: (torchvision.models.get_model(name, weights=None, num_classes=10), 3) for name in names}
+    results = {}
+    for size in (1, 1000):
+
+        def read(name: str, size: int = size) -> float:
+            model, channels = networks[name]
+            images = torch.rand(size, channels, 28, 28, device=device)
+            repeats = max(1, 20 // size)
+            with torch.inference_mode():
+                return timed(lambda: [model(images) for _ in range(repeats)], device) / repeats / size
+
+        for model, _ in networks.values():
+            model.to(device).eval()
+        contenders = {name: partial(read, name) for name in networks}
+        take_turns(contenders, 1)
+        results[f"{size:,}"] = take_turns(contenders, rounds)
+    return results
+
+
+def peak_memory() -> float | None:
+    """Peak resident megabytes of a process that trains `stage4` for an epoch; None where the system does not say."""
+    if not hasattr(os, "wait4"):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "mnist_drill", "train", "stage4", "--epochs", "1", "--out", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[1])
+        _, status, used = os.wait4(process.pid, 0)
+    if status:
+        return None
+    return used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def run_benchmark(device_name: str = "auto", quick: bool = False, say: Callable[[object], None] = print) -> dict:
+    """All comparisons, each said as a table when it is done; returns them as plain data.
+
+    With `quick` a tenth of the digits and one round: enough to see that it works, too little to conclude from.
+    """
+    device = pick_device(device_name)
+    train, test = data.load()
+    if quick:
+        train, test = train[:6000], test[:1000]
+    rounds = 1 if quick else 3
+    report: dict = {"environment": environment(device, RECIPES["stage4"]), "quick": quick, "digits": len(train)}
+
+    report["epoch"] = epochs(train, test, device, rounds, workers=(0, 2))
+    rows = []
+    for name, contenders in report["epoch"].items():
+        ours = statistics.median(contenders["course"])
+        rows += [
+            [name, pipeline, *_seconds(x), f"{statistics.median(x) / ours:.2f}"] for pipeline, x in contenders.items()
+        ]
+    say(f"Epoch of {len(train):,} digits, and a test of {len(test):,}")
+    say(Table(["network", "pipeline", "seconds", "from", "to", "times the course's"], rows))
+
+    report["matrix product"] = matrix_rates(device, 10)
+    report["operations"] = {name: operations(name, len(train), len(test)) for name in NETWORKS}
+    rows = []
+    for name, count in report["operations"].items():
+        precision = "bfloat16" if RECIPES[name].bfloat16 and "bfloat16" in report["matrix product"] else "float32"
+        limit = count / statistics.median(report["matrix product"][precision])
+        ours = statistics.median(report["epoch"][name]["course"])
+        rows.append([name, precision, f"{count / 1e9:,.0f}", f"{limit:.2f}", f"{ours:.2f}", f"{limit / ours:.0%}"])
+    rates = [f"{statistics.median(x) / 1e9:,.0f} GFLOP/s in {n}" for n, x in report["matrix product"].items()]
+    say(f"\nAgainst the rate of a large matrix product: {', '.join(rates)}")
+    say(Table(["network", "precision", "GFLOP an epoch", "seconds at that rate", "seconds", "share reached"], rows))
+
+    report["parts"] = {name: where_time_goes(name, train, test, device) for name in NETWORKS}
+    shares = [
+        [name, *(f"{x / sum(parts.values()):.0%}" for x in parts.values())] for name, parts in report["parts"].items()
+    ]
+    say("\nWhere the time of an epoch goes")
+    say(Table(["network", *report["parts"]["stage4"]], shares))
+
+    report["time to accuracy"] = time_to_accuracy(train, test, device, 1 if quick else 3, 2 if quick else 15)
+    rows = []
+    for recipe, seeds in report["time to accuracy"].items():
+        last = statistics.median(seed["accuracy"] for seed in seeds)
+        rows.append([recipe, len(seeds), f"{last:.2f}", *(_median_of_all(seeds, goal) for goal in ("99.0", "99.4"))])
+    say("\nSeconds until a test accuracy is first reached, the median of the seeds")
+    say(Table(["recipe", "seeds", "last test", "to 99.0 %", "to 99.4 %"], rows))
+
+    report["inference"] = inference(device, 3 if quick else 20)
+    rows = [
+        [name, *(f"{statistics.median(sizes[name]) * 1e6:,.1f}" for sizes in report["inference"].values())]
+        for name in report["inference"]["1"]
+    ]
+    say("\nMicroseconds a digit")
+    say(Table(["network", *(f"batch of {size}" for size in report["inference"])], rows))
+
+    report["peak megabytes"] = peak_memory()
+    megabytes = report["peak megabytes"]
+    say(f"\nPeak resident memory of training stage4: {f'{megabytes:,.0f} MB' if megabytes else 'not measured here'}")
+    return report
+
+
+def _fit(name: str, epochs: int, train: Digits, test: Digits, device: torch.device, seed: int = 1, model=None) -> Run:
+    """A run of a stage's recipe that prints nothing."""
+    with redirect_stdout(io.StringIO()):
+        model = build(name, seed) if model is None else model
+        recipe = RECIPES[name].with_epochs(epochs)
+        return fit(model, recipe, train, test, name=name, seed=seed, device=device.type, progress=False)
+
+
+def _seconds(values: list[float]) -> list[str]:
+    return [f"{x:.2f}" for x in (statistics.median(values), min(values), max(values))]
+
+
+def _median_of_all(seeds: list[dict], goal: str) -> str:
+    reached = [seed[goal] for seed in seeds if seed[goal] is not None]
+    if len(reached) == len(seeds):
+        return f"{statistics.median(reached):.1f}"
+    return f"reached by {len(reached)} of {len(seeds)}"
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()

@@ -1,0 +1,73 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from mnist_drill import bench
+from mnist_drill.models import NETWORKS, build
+from mnist_drill.receptive_field import trace
+
+CPU = torch.device("cpu")
+
+
+def test_contenders_take_turns():
+    order = []
+    contenders = {name: lambda name=name: order.append(name) or len(order) for name in "ab"}
+    assert bench.take_turns(contenders, 3) == {"a": [1, 3, 5], "b": [2, 4, 6]}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_operations_are_those_of_the_layers(name):
+    layers = [layer for layer in trace(build(name)) if layer.operation == "conv"]
+    forward = [2 * layer.parameters * layer.size_out**2 for layer in layers]  # each weight, at each output
+    # Backward takes as much for the weights, and again for the input of each layer but the first.
+    both = 2 * sum(forward) + sum(forward[1:])
+    assert bench.operations(name, 300, 70) == pytest.approx(300 * both + 70 * sum(forward))
+
+
+def test_the_usual_pipeline_trains_on_the_same_digits(few, monkeypatch):
+    seen = []
+    cross_entropy = torch.nn.functional.cross_entropy
+    monkeypatch.setattr(bench.F, "cross_entropy", lambda x, y: (seen.append(y), cross_entropy(x, y))[1])
+    assert bench.usual_epoch("stage4", 500, 100, 0, CPU) > 0
+    assert [len(labels) for labels in seen] == [*(500 // 64 * [64]), 500 % 64]
+    assert torch.equal(torch.cat(seen).bincount(), few[0].labels.bincount())
+
+
+def test_parts_add_up_to_the_epoch_and_leave_no_hooks(few, monkeypatch):
+    runs = []
+    fit = bench.fit
+    monkeypatch.setattr(bench, "fit", lambda *args, **options: runs.append(fit(*args, **options)) or runs[-1])
+    parts = bench.where_time_goes("stage4", *few, CPU)
+    assert sum(parts.values()) == pytest.approx(runs[0].last.seconds, rel=1e-6)
+    assert min(parts.values()) > 0
+    before = dict(parts)
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)], 0.1).step()
+    assert parts == before
+
+
+def test_the_one_epoch_recipe_learns(mnist):
+    accuracy, seconds = bench.one_epoch_recipe(mnist[0][:10_000], mnist[1][:1000], CPU, seed=1)
+    assert accuracy > 90
+    assert seconds > 0
+
+
+def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(few, monkeypatch):
+    rows = [SimpleNamespace(test_accuracy=accuracy, seconds=2.0) for accuracy in (98.0, 99.1, 98.9, 99.3)]
+    monkeypatch.setattr(bench, "_fit", lambda *args: SimpleNamespace(epochs=rows))
+    course = bench.time_to_accuracy(*few, CPU, seeds=2, epochs=4)["stage4"]
+    assert course == [{"accuracy": 99.3, "99.0": 4.0, "99.4": None}] * 2
+
+
+def test_the_whole_benchmark_says_and_returns_every_comparison(few, monkeypatch):
+    said = []
+    monkeypatch.setattr(bench.data, "load", lambda: few)
+    monkeypatch.setattr(bench, "peak_memory", lambda: 123.0)  # a process of its own, on all digits
+    report = bench.run_benchmark("cpu", quick=True, say=lambda text: said.append(str(text)))
+    assert json.loads(json.dumps(report)) == report
+    assert set(report["epoch"]) == set(NETWORKS)
+    assert all(set(x) == {"course", "usual, 0 workers", "usual, 2 workers"} for x in report["epoch"].values())
+    assert report["environment"]["threads"] == torch.get_num_threads()
+    assert set(report["inference"]) == {"1", "1,000"}
+    assert len(said) == 11  # five tables under their titles, and the memory
