@@ -153,6 +153,7 @@ def test_the_claims_hold_at_every_seed_of_the_evidence(stem):
     stage = int(stem[:2])
     space["layers"] = trace(build(f"stage{stage}"))
     space["earlier"] = load_runs(f"stage{stage - 1}")
+    space["seeds"] = load_runs(f"stage{stage}")
     for name in ("TARGET", "ANALYSIS"):
         source = next(source for source in cells if f"{name} = [" in source)
         exec(source.rpartition("\n")[0], space)  # without its last line, which judges the run of the notebook
