@@ -31,11 +31,8 @@ class Augmentation:
 
     def shrunk(self, share: float) -> "Augmentation":
         """The same with each range smaller by `share`, between 0 and 1; the side of cutout is rounded."""
-        left = 1 - share
-        return Augmentation(
-            self.rotation * left, self.translation * left, self.scale * left, self.shear * left,
-            round(self.cutout * left),
-        )  # fmt: skip
+        left = {name: value * (1 - share) for name, value in vars(self).items()}
+        return Augmentation(**{**left, "cutout": round(left["cutout"])})
 
 
 def augment(images: Tensor, augmentation: Augmentation) -> Tensor:

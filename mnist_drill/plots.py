@@ -16,13 +16,9 @@ BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#9aa0a6"
 
 def digit_grid(images: Tensor, titles: Sequence[str] | None = None, columns: int = 10) -> None:
     """Images of shape (N, 1, 28, 28) in [0, 1], row by row, each under its title."""
-    rows = -(-len(images) // columns)
-    height = 0.85 if titles is None else 1.15
-    figure, axes = plt.subplots(rows, columns, figsize=(0.85 * columns, height * rows), squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-    for position, (axis, image) in enumerate(zip(axes.flat, images)):  # noqa: B905 - the last row may not be full
-        axis.imshow(image.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
+    figure, axes = _grid(len(images), columns, width=0.85, height=0.85 if titles is None else 1.15)
+    for position, (axis, image) in enumerate(zip(axes, images, strict=True)):
+        _draw(axis, image)
         if titles is not None:
             axis.set_title(titles[position], fontsize=8)
     _show(figure)
@@ -54,14 +50,11 @@ def budget(networks: dict[str, list[Layer]]) -> None:
 
 def receptive_fields(image: Tensor, layers: Sequence[Layer], columns: int = 5) -> None:
     """What the middle output of each layer sees of an image of shape (1, H, H): a square, drawn over the image."""
-    rows = -(-len(layers) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(1.9 * columns, 2.2 * rows), squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
+    figure, axes = _grid(len(layers), columns, width=1.9, height=2.2)
     side = image.shape[-1]
     margin = max(0, *((layer.field_out - side) // 2 + 1 for layer in layers))
-    for axis, (number, layer) in zip(axes.flat, enumerate(layers, 1)):  # noqa: B905 - the last row may not be full
-        axis.imshow(image.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
+    for axis, (number, layer) in zip(axes, enumerate(layers, 1), strict=True):
+        _draw(axis, image)
         # A pixel is drawn around its centre, so that the square begins half a pixel before its first one.
         corner = layer.first_out + layer.jump_out * ((layer.size_out - 1) // 2) - 0.5
         axis.add_patch(plt.Rectangle((-0.5, -0.5), side, side, fill=False, edgecolor=GREY))
@@ -144,10 +137,24 @@ def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 
     figure, axes = plt.subplots(len(rows), len(images), figsize=(0.85 * len(images) + 1.6, 0.85 * len(rows)))
     for name, line, row in zip(["as it is", *choices], axes, rows, strict=True):
         for axis, image in zip(line, row, strict=True):
-            axis.imshow(image.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
+            _draw(axis, image)
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     _show(figure)
+
+
+def _grid(count: int, columns: int, width: float, height: float) -> tuple[plt.Figure, Sequence[plt.Axes]]:
+    """A figure and its first `count` places, row by row, of that size in inches; the last row may not be full."""
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    return figure, axes.flat[:count]
+
+
+def _draw(axis: plt.Axes, image: Tensor) -> None:
+    """An image of shape (1, H, H) in [0, 1], black on white."""
+    axis.imshow(image.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
 
 
 def _show(figure: plt.Figure) -> None:
