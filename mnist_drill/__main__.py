@@ -24,7 +24,7 @@ device_option = click.option(
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Train and judge the networks of the MNIST Drill: stage1, stage2, stage3 and stage4.
+    """Train and judge the networks of the MNIST Drill: stage1 to stage4, and sprint.
 
     \b
     For a first look, one epoch of the final network:
@@ -40,7 +40,7 @@ def cli() -> None:
 @device_option
 @click.option("--out", type=click.Path(path_type=Path), default="runs", show_default=True, help="Folder to write to.")
 def train_command(name: str, epochs: int | None, seed: int, device: str, out: Path) -> None:
-    """Train the network NAME (stage1 to stage4) with its recipe on all 60,000 digits.
+    """Train the network NAME (stage1 to stage4, or sprint) with its recipe on all 60,000 digits.
 
     The test set is reported after each epoch and never used for a choice. Writes OUT/NAME.pt, the weights as a state
     dict, and OUT/NAME.json, the run: recipe, seed, environment and a row per epoch. With the same seed, CPU and number
@@ -119,7 +119,7 @@ def bench_command(device: str, quick: bool, path: Path) -> None:
     """Measure how fast the course trains and reads, against the pipeline that most people use.
 
     Contenders take turns in one run, so that their ratios hold on a machine whose speed varies. Leave the machine alone
-    meanwhile.
+    meanwhile: on two cores it takes about half an hour.
     """
     pick_device(device)
     ensure_writable(path.parent)

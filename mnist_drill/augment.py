@@ -57,13 +57,19 @@ def affine(images: Tensor, angle: Tensor, translate: Tensor, scale: Tensor, shea
     """
     angle, shear = angle * (math.pi / 180), shear * (math.pi / 180)
     cos, sin, tan = angle.cos(), angle.sin(), shear.tan()
-    # rotation @ [[1, -tan(shear)], [0, 1]], which carries an input pixel to its place in the output.
-    forward = torch.stack([cos, -cos * tan - sin, sin, cos - sin * tan], dim=1).view(-1, 2, 2)
-    # The grid asks the other way: where in the input an output pixel comes from. It counts an image's side as 2.
-    linear = torch.linalg.inv(forward * scale.view(-1, 1, 1))
-    offset = -linear @ (translate * (2 / images.shape[-1])).unsqueeze(-1)
-    grid = F.affine_grid(torch.cat([linear, offset], dim=2), images.shape, align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+    # The grid asks where in the input an output pixel comes from: the inverse of rotation @ [[1, -tan(shear)], [0, 1]].
+    # Written out, because on a GPU the host waits for `torch.linalg.inv` to tell whether there is one.
+    inverse = torch.stack([cos - sin * tan, sin + cos * tan, -sin, cos], dim=1).view(-1, 2, 2) / scale.view(-1, 1, 1)
+    offset = -(inverse * translate.unsqueeze(1)).sum(dim=2, keepdim=True)
+    # One product for the whole batch; `F.affine_grid` makes many small ones of it. Pixels are counted from the centre,
+    # and `grid_sample` wants half a side to be 1.
+    side = images.shape[-1]
+    along = torch.arange(side, device=images.device) - (side - 1) / 2
+    pixels = torch.stack(
+        [along.repeat(side), along.repeat_interleave(side), torch.ones(side * side, device=along.device)]
+    )
+    grid = (torch.cat([inverse, offset], dim=2).view(-1, 3) * (2 / side) @ pixels).view(-1, 2, side, side)
+    return F.grid_sample(images, grid.permute(0, 2, 3, 1), padding_mode="zeros", align_corners=False)
 
 
 def erase(images: Tensor, centre: Tensor, side: int) -> Tensor:

@@ -20,19 +20,23 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Subset
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.transforms import Compose, Normalize, RandomAffine, ToTensor
+from torchvision.transforms import Compose, InterpolationMode, Normalize, RandomAffine, ToTensor
+from tqdm import tqdm
 
 from mnist_drill import data
 from mnist_drill.data import Digits, normalize
-from mnist_drill.models import NETWORKS, build
+from mnist_drill.models import STAGES, build
 from mnist_drill.report import Table
-from mnist_drill.train import RECIPES, Run, environment, evaluate, fit, has_bfloat16, pick_device
+from mnist_drill.train import RECIPES, Run, environment, evaluate, fit, has_bfloat16, pick_device, rate_at
 
 Seconds = dict[str, list[float]]
 GOALS = ("99.0", "99.4")  # test accuracies in percent
+ONE_EPOCH = "one-epoch recipe"
 
 
 def take_turns(contenders: dict[str, Callable[[], float]], rounds: int) -> Seconds:
@@ -63,7 +67,7 @@ def epochs(
             | {f"usual, {n} workers": partial(usual_epoch, name, len(train), len(test), n, device) for n in workers},
             rounds,
         )
-        for name in NETWORKS
+        for name in STAGES
     }
 
 
@@ -73,11 +77,17 @@ def course_epoch(name: str, train: Digits, test: Digits, device: torch.device) -
 
 
 def usual_epoch(name: str, training: int, testing: int, workers: int, device: torch.device) -> float:
-    """Seconds of one epoch as most code trains on MNIST: a transform for each image by PIL, a `DataLoader`."""
+    """Seconds of the first epoch of a stage's recipe as most code trains on MNIST.
+
+    A transform of each image by PIL, a `DataLoader`, the loss and the accuracy of each batch in a progress bar; the
+    same network, batch size, augmentation, schedule and averaging of weights.
+    """
     recipe = RECIPES[name]
     a = recipe.augmentation
     plain = [ToTensor(), Normalize((data.MEAN,), (data.STD,))]
-    affine = RandomAffine(a.rotation, (a.translation / 28,) * 2, (1 - a.scale, 1 + a.scale), a.shear)
+    affine = RandomAffine(
+        a.rotation, (a.translation / 28,) * 2, (1 - a.scale, 1 + a.scale), a.shear, InterpolationMode.BILINEAR
+    )
     augmented = [affine, *plain] if a.rotation else plain
     loaders = [
         DataLoader(
@@ -89,19 +99,37 @@ def usual_epoch(name: str, training: int, testing: int, workers: int, device: to
         for is_train, transforms, size in ((True, augmented, training), (False, plain, testing))
     ]
     model = build(name, 1).to(device)
-    optimizer = torch.optim.SGD(model.parameters(), recipe.learning_rate, recipe.momentum, nesterov=True)
+    optimizer = torch.optim.SGD(
+        model.parameters(), 1.0, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=True
+    )
+    steps = recipe.epochs * len(loaders[0])
+    scheduler = LambdaLR(optimizer, lambda step: rate_at(recipe, step / steps))
+    averaged = None
+    if recipe.averaging:
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging), use_buffers=True)
+    tested = model if averaged is None else averaged
 
     def epoch() -> None:
         model.train()
-        for images, labels in loaders[0]:
-            loss = F.cross_entropy(model(images.to(device)), labels.to(device))
+        correct = seen = 0
+        bar = tqdm(loaders[0], file=io.StringIO())
+        for images, labels in bar:
+            images, labels = images.to(device), labels.to(device)
+            logits = model(images)
+            loss = F.cross_entropy(logits, labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        model.eval()
+            scheduler.step()
+            if averaged is not None:
+                averaged.update_parameters(model)
+            correct += (logits.argmax(dim=1) == labels).sum().item()
+            seen += len(labels)
+            bar.set_description(f"loss {loss.item():.4f}, accuracy {correct / seen:.2%}", refresh=False)
+        tested.eval()
         with torch.no_grad():
             for images, labels in loaders[1]:
-                (model(images.to(device)).argmax(dim=1) == labels.to(device)).sum().item()
+                (tested(images.to(device)).argmax(dim=1) == labels.to(device)).sum().item()
 
     return timed(epoch, device)
 
@@ -132,17 +160,22 @@ def matrix_rates(device: torch.device, rounds: int, side: int = 2048) -> Seconds
 
 
 def time_to_accuracy(
-    train: Digits, test: Digits, device: torch.device, seeds: int, epochs: int
+    train: Digits, test: Digits, device: torch.device, seeds: dict[str, int], epochs: int = 15
 ) -> dict[str, list[dict]]:
     """For each seed, the last test accuracy and the seconds of training until it was first each of `GOALS`, or None.
 
-    Against `stage4` stands the one-epoch recipe below.
+    `seeds` says how many of each contender: of networks by name, which train by their recipe for at most `epochs`, and
+    of the one-epoch recipe below.
     """
-    results: dict[str, list[dict]] = {"stage4": [], "one-epoch recipe": []}
-    for seed in range(1, seeds + 1):
-        rows = _fit("stage4", epochs, train, test, device, seed).epochs
-        results["stage4"].append(_reached([(row.test_accuracy, row.seconds) for row in rows]))
-        results["one-epoch recipe"].append(_reached([one_epoch_recipe(train, test, device, seed)]))
+    results: dict[str, list[dict]] = {name: [] for name in seeds}
+    for seed in range(1, max(seeds.values()) + 1):
+        for name in (name for name, count in seeds.items() if seed <= count):
+            if name == ONE_EPOCH:
+                rows = [one_epoch_recipe(train, test, device, seed)]
+            else:
+                run = _fit(name, min(epochs, RECIPES[name].epochs), train, test, device, seed)
+                rows = [(row.test_accuracy, row.seconds) for row in run.epochs]
+            results[name].append(_reached(rows))
     return results
 
 
@@ -263,57 +296,90 @@ def run_benchmark(device_name: str = "auto", quick: bool = False, say: Callable[
     if quick:
         train, test = train[:6000], test[:1000]
     rounds = 1 if quick else 3
+    seeds = {"stage4": 3, "sprint": 10, ONE_EPOCH: 10}
     report: dict = {"environment": environment(device, RECIPES["stage4"]), "quick": quick, "digits": len(train)}
 
     report["epoch"] = epochs(train, test, device, rounds, workers=(0, 2))
-    rows = []
-    for name, contenders in report["epoch"].items():
-        ours = statistics.median(contenders["course"])
-        rows += [
-            [name, pipeline, *_seconds(x), f"{statistics.median(x) / ours:.2f}"] for pipeline, x in contenders.items()
-        ]
-    say(f"Epoch of {len(train):,} digits, and a test of {len(test):,}")
-    say(Table(["network", "pipeline", "seconds", "from", "to", "times the course's"], rows))
+    say(f"Seconds of an epoch of {len(train):,} digits and a test of {len(test):,}: median (lowest to highest)")
+    say(epoch_table(report))
 
     report["matrix product"] = matrix_rates(device, 10)
-    report["operations"] = {name: operations(name, len(train), len(test)) for name in NETWORKS}
-    rows = []
-    for name, count in report["operations"].items():
-        precision = "bfloat16" if RECIPES[name].bfloat16 and "bfloat16" in report["matrix product"] else "float32"
-        limit = count / statistics.median(report["matrix product"][precision])
-        ours = statistics.median(report["epoch"][name]["course"])
-        rows.append([name, precision, f"{count / 1e9:,.0f}", f"{limit:.2f}", f"{ours:.2f}", f"{limit / ours:.0%}"])
+    report["operations"] = {name: operations(name, len(train), len(test)) for name in STAGES}
     rates = [f"{statistics.median(x) / 1e9:,.0f} GFLOP/s in {n}" for n, x in report["matrix product"].items()]
     say(f"\nAgainst the rate of a large matrix product: {', '.join(rates)}")
-    say(Table(["network", "precision", "GFLOP an epoch", "seconds at that rate", "seconds", "share reached"], rows))
+    say(limit_table(report))
 
-    report["parts"] = {name: where_time_goes(name, train, test, device) for name in NETWORKS}
-    shares = [
-        [name, *(f"{x / sum(parts.values()):.0%}" for x in parts.values())] for name, parts in report["parts"].items()
-    ]
+    report["parts"] = {name: where_time_goes(name, train, test, device) for name in STAGES}
     say("\nWhere the time of an epoch goes")
-    say(Table(["network", *report["parts"]["stage4"]], shares))
+    say(parts_table(report))
 
-    report["time to accuracy"] = time_to_accuracy(train, test, device, 1 if quick else 3, 2 if quick else 15)
-    rows = []
-    for recipe, seeds in report["time to accuracy"].items():
-        last = statistics.median(seed["accuracy"] for seed in seeds)
-        rows.append([recipe, len(seeds), f"{last:.2f}", *(_median_of_all(seeds, goal) for goal in GOALS)])
-    say("\nSeconds until a test accuracy is first reached, the median of the seeds")
-    say(Table(["recipe", "seeds", "last test", *(f"to {goal} %" for goal in GOALS)], rows))
+    report["time to accuracy"] = time_to_accuracy(
+        train, test, device, dict.fromkeys(seeds, 1) if quick else seeds, 2 if quick else 15
+    )
+    say("\nSeconds until a test accuracy is first reached: median of the seeds (lowest to highest)")
+    say(goals_table(report))
 
     report["inference"] = inference(device, 3 if quick else 20)
-    rows = [
-        [name, *(f"{statistics.median(sizes[name]) * 1e6:,.1f}" for sizes in report["inference"].values())]
-        for name in report["inference"]["1"]
-    ]
-    say("\nMicroseconds a digit")
-    say(Table(["network", *(f"batch of {size}" for size in report["inference"])], rows))
+    say("\nMicroseconds a digit: median (lowest to highest)")
+    say(inference_table(report))
 
     report["peak megabytes"] = peak_memory()
     megabytes = report["peak megabytes"]
     say(f"\nPeak resident memory of training stage4: {f'{megabytes:,.0f} MB' if megabytes else 'not measured here'}")
     return report
+
+
+def epoch_table(report: dict) -> Table:
+    """A row for each network: the course's seconds, and those of each usual pipeline as many times the course's."""
+    rows = []
+    for name, contenders in report["epoch"].items():
+        course, *usual = contenders.values()
+        times = [f"{statistics.median(x) / statistics.median(course):.1f}×" for x in usual]
+        rows.append(
+            [name, _spread(course), *(y for pair in zip(map(_spread, usual), times, strict=True) for y in pair)]
+        )
+    pipelines = [name for name in next(iter(report["epoch"].values())) if name != "course"]
+    return Table(["network", "course", *(x for name in pipelines for x in (name, "slower by"))], rows)
+
+
+def limit_table(report: dict) -> Table:
+    """A row for each network and precision: the seconds that an epoch's arithmetic would take at the measured rate."""
+    rows = []
+    for name, count in report["operations"].items():
+        course = statistics.median(report["epoch"][name]["course"])
+        for precision, rates in report["matrix product"].items():
+            limit = count / statistics.median(rates)
+            rows.append(
+                [name, precision, f"{count / 1e9:,.0f}", f"{limit:.2f}", f"{course:.2f}", f"{limit / course:.0%}"]
+            )
+    return Table(["network", "limit in", "GFLOP an epoch", "seconds at that rate", "course", "share reached"], rows)
+
+
+def parts_table(report: dict) -> Table:
+    """A row for each network: the share of each part of an epoch."""
+    rows = [
+        [name, *(f"{x / sum(parts.values()):.0%}" for x in parts.values())] for name, parts in report["parts"].items()
+    ]
+    return Table(["network", *report["parts"]["stage4"]], rows)
+
+
+def goals_table(report: dict) -> Table:
+    """A row for each contender: its last test accuracy, and the seconds until each goal."""
+    rows = []
+    for name, seeds in report["time to accuracy"].items():
+        last = statistics.median(seed["accuracy"] for seed in seeds)
+        rows.append([name, len(seeds), f"{last:.2f}", *(_when(seeds, goal) for goal in GOALS)])
+    return Table(["recipe", "seeds", "last test", *(f"to {goal} %" for goal in GOALS)], rows)
+
+
+def inference_table(report: dict) -> Table:
+    """A row for each network: microseconds for a digit at each batch size."""
+    sizes = report["inference"]
+    rows = [
+        [name, *(_spread([x * 1e6 for x in networks[name]], 1) for networks in sizes.values())]
+        for name in next(iter(sizes.values()))
+    ]
+    return Table(["network", *(f"batch of {size}" for size in sizes)], rows)
 
 
 def _fit(name: str, epochs: int, train: Digits, test: Digits, device: torch.device, seed: int = 1, model=None) -> Run:
@@ -324,14 +390,15 @@ def _fit(name: str, epochs: int, train: Digits, test: Digits, device: torch.devi
         return fit(model, recipe, train, test, name=name, seed=seed, device=device.type, progress=False)
 
 
-def _seconds(values: list[float]) -> list[str]:
-    return [f"{x:.2f}" for x in (statistics.median(values), min(values), max(values))]
+def _spread(values: list[float], digits: int = 2) -> str:
+    middle, low, high = (f"{x:,.{digits}f}" for x in (statistics.median(values), min(values), max(values)))
+    return f"{middle} ({low} to {high})"
 
 
-def _median_of_all(seeds: list[dict], goal: str) -> str:
+def _when(seeds: list[dict], goal: str) -> str:
     reached = [seed[goal] for seed in seeds if seed[goal] is not None]
     if len(reached) == len(seeds):
-        return f"{statistics.median(reached):.1f}"
+        return _spread(reached, 1)
     return f"reached by {len(reached)} of {len(seeds)}"
 
 

@@ -1,7 +1,7 @@
 """Evidence: the runs of a stage over several seeds, kept as JSON in `mnist_drill/evidence/`.
 
-Only `python -m mnist_drill evidence` writes there. The notebooks read it for the stage before their own, the README
-for the spread over seeds.
+Only `python -m mnist_drill evidence` and `bench` write there. The notebooks read it for the stage before their own, the
+README for the spread over seeds.
 """
 
 import json

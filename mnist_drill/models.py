@@ -13,12 +13,18 @@ from torch import nn
 from mnist_drill.errors import DrillError
 
 
-def conv_block(c_in: int, c_out: int, kernel_size: int = 3, *, padding: int = 0, norm=False, dropout=0.0):
-    """Convolution without bias, then batch norm (if `norm`), ReLU, and dropout (if its probability is not 0).
+def conv_block(c_in, c_out, kernel_size=3, *, stride=1, padding=0, pool=False, norm=False, dropout=0.0):
+    """Convolution without bias, a max pool (if `pool`), batch norm (if `norm`), ReLU, dropout (if not 0).
 
-    Shape: (N, c_in, H, W) to (N, c_out, H + 2 * padding - kernel_size + 1, W + 2 * padding - kernel_size + 1).
+    The pool comes first, because what follows then has a quarter of the positions to work on. For ReLU it is all the
+    same: the largest of four values stays the largest.
+
+    Shape: (N, c_in, H, W) to (N, c_out, H', W') with H' = (H + 2 * padding - kernel_size) // stride + 1, and half of it
+    after a pool, rounded down; W' likewise.
     """
-    layers = [nn.Conv2d(c_in, c_out, kernel_size, padding=padding, bias=False)]
+    layers = [nn.Conv2d(c_in, c_out, kernel_size, stride, padding, bias=False)]
+    if pool:
+        layers.append(nn.MaxPool2d(2))
     if norm:
         layers.append(nn.BatchNorm2d(c_out))
     layers.append(nn.ReLU(inplace=True))
@@ -32,8 +38,7 @@ def stage1() -> nn.Sequential:
     return nn.Sequential(
         conv_block(1, 32),
         conv_block(32, 64),
-        conv_block(64, 128),
-        nn.MaxPool2d(2),
+        conv_block(64, 128, pool=True),
         conv_block(128, 32, 1),
         conv_block(32, 64),
         conv_block(64, 128),
@@ -48,8 +53,7 @@ def stage2(norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
     block = partial(conv_block, norm=norm, dropout=dropout)
     return nn.Sequential(
         block(1, 16, padding=1),
-        block(16, 24),
-        nn.MaxPool2d(2),
+        block(16, 24, pool=True),
         block(24, 8, 1),
         block(8, 16),
         block(16, 16),
@@ -70,7 +74,19 @@ def stage4() -> nn.Sequential:
     return stage3()
 
 
-NETWORKS = {network.__name__: network for network in (stage1, stage2, stage3, stage4)}
+def sprint() -> nn.Sequential:
+    """For the fewest seconds to 99.0 %: a stride and an early pool leave a twentieth of stage 4's multiplications."""
+    return nn.Sequential(
+        conv_block(1, 16, 5, stride=2, padding=2, norm=True),
+        conv_block(16, 24, pool=True, norm=True),
+        conv_block(24, 16, norm=True),
+        nn.Conv2d(16, 10, 4, bias=False),
+        nn.Flatten(),
+    )
+
+
+STAGES = {network.__name__: network for network in (stage1, stage2, stage3, stage4)}
+NETWORKS = STAGES | {"sprint": sprint}
 
 
 def check_name(name: str) -> None:

@@ -1,5 +1,6 @@
 """What is rendered into the README and the notebooks: results, times, and the badges that open them in Colab."""
 
+import json
 import math
 import re
 import statistics
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 
+from mnist_drill import bench, evidence
 from mnist_drill.errors import DrillError
 from mnist_drill.evidence import load_runs
 from mnist_drill.files import write_atomically
@@ -93,7 +95,7 @@ def results_table(books: list[Notebook]) -> str:
 
 
 def seeds_table() -> str:
-    """A row for each stage: last epoch and last five over all seeds of the evidence."""
+    """A row for each network: last epoch and last five over all seeds of the evidence."""
     rows = []
     for name in NETWORKS:
         runs = load_runs(name)
@@ -108,6 +110,30 @@ def seeds_table() -> str:
     header = ["network", "seeds", "last test, mean ± standard deviation", "lowest last test", "lowest of last five",
               "at least 99.4 in each of the last five"]  # fmt: skip
     return Table(header, rows).markdown()
+
+
+def speed_tables() -> str:
+    """The stored benchmark: epochs against the usual pipelines, time to accuracy, inference, memory."""
+    path = evidence.FOLDER / "benchmark.json"
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        machine = report["environment"]
+        return "\n\n".join(
+            [
+                f"On {machine['hardware']}, {machine['threads']} threads, torch {machine['torch'].partition('+')[0]}. "
+                "Seconds of an epoch, its test included: median (lowest to highest) of the rounds.",
+                bench.epoch_table(report).markdown(),
+                "What an epoch's arithmetic alone would take, at the rate of a large matrix product:",
+                bench.limit_table(report).markdown(),
+                "Seconds of training until a test accuracy is first reached:",
+                bench.goals_table(report).markdown(),
+                "Microseconds to read a digit of 28×28 pixels:",
+                bench.inference_table(report).markdown(),
+                f"Peak resident memory of training `stage4`: {report['peak megabytes']:,.0f} MB.",
+            ]
+        )
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DrillError(f"{path} does not hold a benchmark ({error}): `bench --out {path}` writes one") from None
 
 
 def render(root: Path = ROOT) -> None:
@@ -130,7 +156,10 @@ def render_title(title: str, book: Notebook) -> str:
 
 def render_readme(text: str, books: list[Notebook]) -> str:
     """The README with its tables made anew."""
-    return _between(_between(text, "results", results_table(books)), "seeds", seeds_table())
+    tables = {"results": results_table(books), "seeds": seeds_table(), "speed": speed_tables()}
+    for marker, content in tables.items():
+        text = _between(text, marker, content)
+    return text
 
 
 def put_badges(repository: str, root: Path = ROOT) -> None:

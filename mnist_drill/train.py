@@ -28,6 +28,9 @@ from mnist_drill.models import parameter_count
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
+AVERAGED_STEPS = 8  # steps between two updates of the averaged weights: one takes longer than an optimizer step
+READ_BATCH = 200  # digits that are read at once: as few as keep a CPU's caches, and enough to feed it
+
 
 @dataclass(frozen=True)
 class OneCycle:
@@ -52,7 +55,7 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     taper: float = 0.0  # the share by which augmentation's ranges shrink, epoch by epoch, until the last
     averaging: float = 0.0  # decay per step of the weights' moving average; with 0 the weights themselves count
-    bfloat16: bool = False  # multiply in bfloat16 while training, where the hardware does that natively
+    bfloat16: bool = True  # multiply in bfloat16 while training, where the hardware does that natively
 
     def __post_init__(self):
         if not 0 <= self.taper <= 1:
@@ -65,7 +68,7 @@ class Recipe:
 
 PLAIN = Recipe()
 RECIPES = {
-    "stage1": replace(PLAIN, bfloat16=True),  # the only network heavy enough for it to matter
+    "stage1": PLAIN,
     "stage2": PLAIN,
     "stage3": PLAIN,
     "stage4": Recipe(
@@ -76,6 +79,7 @@ RECIPES = {
         taper=0.6,
         averaging=0.999,
     ),
+    "sprint": Recipe(epochs=2, learning_rate=0.1, schedule=OneCycle(start=0.1, peak_at=0.3, end_at=1.0, end=0.02)),
 }
 
 
@@ -212,7 +216,7 @@ def train_epoch(
     precision = torch.autocast(device.type, torch.bfloat16) if bfloat16 else nullcontext()
     loss_sum = correct = torch.zeros((), device=device)
     order = torch.randperm(len(digits), device=device)
-    for positions in progress(order.split(recipe.batch_size)):
+    for step, positions in enumerate(progress(order.split(recipe.batch_size))):
         batch = digits[positions]
         images = augment(batch.images, augmentation)
         with precision:
@@ -222,7 +226,7 @@ def train_epoch(
         loss.backward()
         optimizer.step()
         scheduler.step()
-        if averaged is not None:
+        if averaged is not None and step % AVERAGED_STEPS == 0:
             averaged.update_parameters(model)
         # Sums stay tensors: reading a number out of a GPU at every step would make it wait.
         loss_sum = loss_sum + loss.detach() * len(batch)
@@ -231,7 +235,7 @@ def train_epoch(
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, digits: Digits, batch_size: int = 1000) -> Tensor:
+def predict(model: nn.Module, digits: Digits, batch_size: int = READ_BATCH) -> Tensor:
     """The logits of all digits, shape (N, 10), on the digits' device; leaves the network in evaluation mode."""
     model.eval()
     device = next(model.parameters()).device
@@ -282,13 +286,14 @@ def fit(
         {"params": [p for p in model.parameters() if p.dim() <= 1]},
     ]
     # The scheduler multiplies the optimizer's rate, so that one is 1.
-    optimizer = torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=True)
+    optimizer = torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=True, fused=True)
     scheduler = LambdaLR(optimizer, lambda step: rate_at(recipe, step / steps))
 
-    # A moving average of the weights; from the first step on, it is what is tested.
-    averaged = None
+    # What is tested: the network, or from the first step on a moving average of its weights.
+    averaged, result = None, model
     if recipe.averaging:
-        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging))
+        averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging**AVERAGED_STEPS))
+        result = averaged.module
 
     rows = []
     print("epoch  train loss  train %  test loss  test %  seconds", flush=True)
@@ -297,8 +302,8 @@ def fit(
         bar = partial(tqdm, desc=f"epoch {epoch}", leave=False, disable=not progress, file=sys.stdout, mininterval=0.5)
         fitted = train_epoch(model, recipe, train, optimizer, scheduler, averaged, epoch, bar)
         if averaged is not None:  # averaged weights need batch norm's statistics anew, of digits as they are read
-            update_bn((normalize(images) for images in train.images[:10_000].split(200)), averaged)
-        tested = evaluate(model if averaged is None else averaged.module, test)
+            update_bn((normalize(images) for images in train.images[:5_000].split(READ_BATCH)), averaged)
+        tested = evaluate(result, test)
         seconds = time.perf_counter() - start
         rows.append(Epoch(epoch, fitted.loss, fitted.accuracy, tested.loss, tested.accuracy, seconds))
         print(
@@ -306,8 +311,7 @@ def fit(
             f"  {seconds:7.1f}",
             flush=True,
         )
-    if averaged is not None:
-        model.load_state_dict(averaged.module.state_dict())
+    model.load_state_dict(result.state_dict())
     return Run(
         name=name,
         parameters=parameter_count(model),

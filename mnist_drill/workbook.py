@@ -9,7 +9,7 @@ from torch import nn
 from xlsxwriter.worksheet import Worksheet
 
 from mnist_drill.files import write_atomically
-from mnist_drill.models import NETWORKS, build
+from mnist_drill.models import STAGES, build
 from mnist_drill.receptive_field import Layer, trace
 
 # Header and width of the columns A to O; the formulas below name them by their letters.
@@ -65,7 +65,7 @@ def try_it() -> nn.Sequential:
 
 
 def write_workbook(path: str | Path) -> None:
-    """Writes a sheet for each of `NETWORKS`, one to try things out, and a legend; whole or not at all.
+    """Writes a sheet for each of `STAGES`, one to try things out, and a legend; whole or not at all.
 
     Numbers are the first row's size, jump and receptive field, the layers' settings, and the channels that go into the
     first layer and come out of convolutions. All else is a formula, stored with the value that `trace` finds.
@@ -75,7 +75,7 @@ def write_workbook(path: str | Path) -> None:
     with xlsxwriter.Workbook(content, {"in_memory": True}) as book:
         book.set_properties({"created": datetime(2020, 1, 1)})  # the same networks give the same file
         formats = {name: book.add_format(settings) for name, settings in FORMATS.items()}
-        for name in NETWORKS:
+        for name in STAGES:
             _write_network(book.add_worksheet(name), formats, trace(build(name)))
         sheet = book.add_worksheet("Try it")
         layers = trace(try_it())

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mnist_drill import bench
-from mnist_drill.models import NETWORKS, build
+from mnist_drill.models import STAGES, build
 from mnist_drill.receptive_field import trace
 
 CPU = torch.device("cpu")
@@ -17,7 +17,7 @@ def test_contenders_take_turns():
     assert bench.take_turns(contenders, 3) == {"a": [1, 3, 5], "b": [2, 4, 6]}
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", STAGES)
 def test_operations_are_those_of_the_layers(name):
     layers = [layer for layer in trace(build(name)) if layer.operation == "conv"]
     forward = [2 * layer.parameters * layer.size_out**2 for layer in layers]  # each weight, at each output
@@ -56,8 +56,22 @@ def test_the_one_epoch_recipe_learns(mnist):
 def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(few, monkeypatch):
     rows = [SimpleNamespace(test_accuracy=accuracy, seconds=2.0) for accuracy in (98.0, 99.1, 98.9, 99.3)]
     monkeypatch.setattr(bench, "_fit", lambda *args: SimpleNamespace(epochs=rows))
-    course = bench.time_to_accuracy(*few, CPU, seeds=2, epochs=4)["stage4"]
-    assert course == [{"accuracy": 99.3, "99.0": 4.0, "99.4": None}] * 2
+    monkeypatch.setattr(bench, "one_epoch_recipe", lambda *args: (99.5, 3.0))
+    results = bench.time_to_accuracy(*few, CPU, {"stage4": 2, "sprint": 1, bench.ONE_EPOCH: 3})
+    assert results["stage4"] == [{"accuracy": 99.3, "99.0": 4.0, "99.4": None}] * 2
+    assert results["sprint"] == results["stage4"][:1]
+    assert results[bench.ONE_EPOCH] == [{"accuracy": 99.5, "99.0": 3.0, "99.4": 3.0}] * 3
+
+
+def test_tables_take_medians_and_say_who_did_not_arrive():
+    report = {
+        "epoch": {"stage4": {"course": [2.0, 1.0, 9.0], "usual, 0 workers": [8.0, 6.0, 7.0]}},
+        "time to accuracy": {
+            "stage4": [{"accuracy": a, "99.0": 4.0, "99.4": when} for a, when in ((99.3, None), (99.5, 8.0))]
+        },
+    }
+    assert bench.epoch_table(report).rows == [["stage4", "2.00 (1.00 to 9.00)", "7.00 (6.00 to 8.00)", "3.5×"]]
+    assert bench.goals_table(report).rows == [["stage4", "2", "99.40", "4.0 (4.0 to 4.0)", "reached by 1 of 2"]]
 
 
 def test_the_whole_benchmark_says_and_returns_every_comparison(few, monkeypatch):
@@ -66,7 +80,7 @@ def test_the_whole_benchmark_says_and_returns_every_comparison(few, monkeypatch)
     monkeypatch.setattr(bench, "peak_memory", lambda: 123.0)  # a process of its own, on all digits
     report = bench.run_benchmark("cpu", quick=True, say=lambda text: said.append(str(text)))
     assert json.loads(json.dumps(report)) == report
-    assert set(report["epoch"]) == set(NETWORKS)
+    assert set(report["epoch"]) == set(STAGES)
     assert all(set(x) == {"course", "usual, 0 workers", "usual, 2 workers"} for x in report["epoch"].values())
     assert report["environment"]["threads"] == torch.get_num_threads()
     assert set(report["inference"]) == {"1", "1,000"}

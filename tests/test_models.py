@@ -3,11 +3,12 @@ import torch
 from torch import nn
 
 from mnist_drill.errors import DrillError
-from mnist_drill.models import NETWORKS, build, parameter_count
+from mnist_drill.models import NETWORKS, STAGES, build, parameter_count
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [("stage1", 992_800), ("stage2", 9_712), ("stage3", 9_904), ("stage4", 9_904)]
+    ("name", "parameters"),
+    [("stage1", 992_800), ("stage2", 9_712), ("stage3", 9_904), ("stage4", 9_904), ("sprint", 9_984)],
 )
 def test_parameters(name, parameters):
     assert parameter_count(build(name)) == parameters
@@ -23,14 +24,16 @@ def test_no_convolution_has_a_bias(name):
     assert all(layer.bias is None for layer in build(name).modules() if isinstance(layer, nn.Conv2d))
 
 
-@pytest.mark.parametrize("name", ["stage1", "stage2", "stage3", "stage4"])
+@pytest.mark.parametrize("name", STAGES)
 def test_what_follows_each_convolution(name):
     leaves = [type(layer).__name__ for layer in build(name).modules() if not list(layer.children())]
     block = ["BatchNorm2d", "ReLU", "Dropout2d"] if name in ("stage3", "stage4") else ["ReLU"]
     convolutions = [place for place, leaf in enumerate(leaves) if leaf == "Conv2d"]
     for place in convolutions[:-1]:
-        assert leaves[place + 1 : place + 1 + len(block)] == block
-        assert leaves[place + 1 + len(block)] in ("Conv2d", "MaxPool2d", "AvgPool2d")
+        start = place + 1 + (leaves[place + 1] == "MaxPool2d")
+        assert leaves[start : start + len(block)] == block
+        assert leaves[start + len(block)] in ("Conv2d", "AvgPool2d")
+    assert leaves.count("MaxPool2d") == 1
     assert leaves[convolutions[-1] + 1 :] == ["Flatten"]
 
 

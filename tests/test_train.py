@@ -74,7 +74,7 @@ def test_the_run_says_what_was_done(few):
 
 def test_every_digit_is_seen_once_in_an_epoch(few):
     # At rate 0 the network stays as it is, so the running score must be the score on all digits, last batch included.
-    still = Recipe(epochs=1, batch_size=96, learning_rate=0.0)
+    still = Recipe(epochs=1, batch_size=96, learning_rate=0.0, bfloat16=False)
     model, run = trained(few, still, name="stage2")
     score = evaluate(model, few[0])
     assert run.last.train_loss == pytest.approx(score.loss, rel=1e-5)
@@ -207,11 +207,26 @@ def test_the_average_of_the_weights_is_tested_and_returned(few, monkeypatch):
         weights.append(optimizer.param_groups[0]["params"][0].detach().clone())
 
     monkeypatch.setattr(torch.optim.SGD, "step", note)
-    model, run = trained(few, replace(SHORT, averaging=0.9))
-    expected = weights[0]
-    for new in weights[1:]:
-        expected = 0.9 * expected + 0.1 * new
+    model, run = trained(few, replace(SHORT, averaging=0.9, batch_size=20))  # 25 steps in each of two epochs
+    sampled = [weights[epoch + step] for epoch in (0, 25) for step in (0, 8, 16, 24)]
+    expected = sampled[0]
+    for new in sampled[1:]:
+        expected = expected + (1 - 0.9**8) * (new - expected)
     assert torch.allclose(next(model.parameters()), expected, atol=1e-5)
+    assert evaluate(model, few[1]).loss == run.last.test_loss
+
+
+def test_without_averaging_the_weights_themselves_are_tested_and_returned(few, monkeypatch):
+    weights = []
+    step = torch.optim.SGD.step
+
+    def note(optimizer, closure=None):
+        step(optimizer, closure)
+        weights.append(optimizer.param_groups[0]["params"][0].detach().clone())
+
+    monkeypatch.setattr(torch.optim.SGD, "step", note)
+    model, run = trained(few, replace(SHORT, averaging=0.0))
+    assert torch.equal(next(model.parameters()), weights[-1])
     assert evaluate(model, few[1]).loss == run.last.test_loss
 
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from mnist_drill.models import NETWORKS, build, parameter_count
+from mnist_drill.models import STAGES, build, parameter_count
 from mnist_drill.receptive_field import trace
 from mnist_drill.workbook import try_it, write_workbook
 
 COMMITTED = Path(__file__).parents[1] / "RF_calculations.xlsx"
 HEADER = ["layer", "n_in", "k", "s", "p", "d", "j_in", "r_in", "n_out", "j_out", "r_out", "channels in", "channels out",
           "parameters", "batch norm"]  # fmt: skip
-SHEETS = {**{name: build(name) for name in NETWORKS}, "Try it": try_it()}
+SHEETS = {**{name: build(name) for name in STAGES}, "Try it": try_it()}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def labelled(file, name):
 
 
 def test_a_sheet_for_each_network_one_to_edit_and_a_legend(written):
-    assert openpyxl.load_workbook(written).sheetnames == [*NETWORKS, "Try it", "Legend"]
+    assert openpyxl.load_workbook(written).sheetnames == [*STAGES, "Try it", "Legend"]
     assert "Distill 2019" in " ".join(map(str, cells(written, values=True).values()))
 
 
