@@ -79,20 +79,21 @@ def evaluate_command(file: Path, network: str | None, device: str) -> None:
     click.echo(Table(["label \\ predicted", *range(10)], _numbered(confusion_matrix(model, test).tolist())))
 
 
-@cli.command("evidence", short_help="Train the seeds of a network that are not stored yet.")
+@cli.command("evidence", short_help="Train what a study over seeds still lacks.")
 @click.argument("name")
-@click.option("--seeds", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option("--seeds", type=click.IntRange(min=1), help="Train so many seeds of each instead of the study's number.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Train so many side by side.")
 @click.option("--notebook", type=click.Path(path_type=Path), help="Take the run of an executed notebook instead.")
 @device_option
-def evidence_command(name: str, seeds: int, jobs: int, notebook: Path | None, device: str) -> None:
-    """Train NAME with seeds 1 to SEEDS and store the runs in the package.
+def evidence_command(name: str, seeds: int | None, jobs: int, notebook: Path | None, device: str) -> None:
+    """Train what the study NAME lacks and store the runs in the package.
 
-    Each run is stored as soon as it is finished, and a seed that has one is not trained again. With --notebook nothing
-    is trained: the run that the notebook shows is stored.
+    A study is a network over seeds (stage1 to stage4, sprint) or a choice among alternatives (candidates,
+    regularization, augmentation, schedules). Each run is stored as soon as it is finished, and one that is stored is
+    not trained again: an interrupted command is taken up by the same command. With --notebook nothing is trained: the
+    run that the notebook shows is stored.
     """
-    if name not in evidence.VARIANTS:
-        check_name(name)
+    evidence.check_name(name)
     pick_device(device)
     ensure_writable(evidence.FOLDER)
     if notebook is not None:

@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from functools import partial
 from pathlib import Path
 
@@ -383,11 +382,18 @@ def inference_table(report: dict) -> Table:
 
 
 def _fit(name: str, epochs: int, train: Digits, test: Digits, device: torch.device, seed: int = 1, model=None) -> Run:
-    """A run of a stage's recipe that prints nothing."""
-    with redirect_stdout(io.StringIO()):
-        model = build(name, seed) if model is None else model
-        recipe = RECIPES[name].with_epochs(epochs)
-        return fit(model, recipe, train, test, name=name, seed=seed, device=device.type, progress=False)
+    """A run of a network's recipe that prints nothing."""
+    return fit(
+        build(name, seed) if model is None else model,
+        RECIPES[name].with_epochs(epochs),
+        train,
+        test,
+        name=name,
+        seed=seed,
+        device=device.type,
+        progress=False,
+        on_epoch=lambda row: None,
+    )
 
 
 def _spread(values: list[float], digits: int = 2) -> str:

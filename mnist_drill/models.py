@@ -5,6 +5,7 @@ logits of shape (N, 10). No convolution has a bias. Each is a plain `nn.Sequenti
 summary and its receptive fields read in the order in which a digit passes through it.
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -98,15 +99,18 @@ def check_name(name: str) -> None:
 def build(name: str, seed: int | None = None, **changes) -> nn.Sequential:
     """A fresh network by name, one of `NETWORKS`; `changes` are given to its function.
 
-    With a `seed` its weights are drawn from that seed, whatever was drawn before, and torch's random state stays as it
-    was. Raises `DrillError` for an unknown name.
+    With a `seed` its weights are drawn from that seed; see `seeded`. Raises `DrillError` for an unknown name.
     """
     check_name(name)
-    if seed is None:
-        return NETWORKS[name](**changes)
+    network = partial(NETWORKS[name], **changes)
+    return network() if seed is None else seeded(network, seed)
+
+
+def seeded(network: Callable[[], nn.Module], seed: int) -> nn.Module:
+    """A fresh network with weights drawn from `seed`; torch's random state stays as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return NETWORKS[name](**changes)
+        return network()
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import statistics
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from mnist_drill.errors import DrillError
 from mnist_drill.evidence import load_runs
 from mnist_drill.files import write_atomically
 from mnist_drill.models import NETWORKS
-from mnist_drill.report import RUN_MIME, Table, percent
+from mnist_drill.report import RUN_MIME, Table, mean_and_spread, percent
 from mnist_drill.train import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,10 +101,9 @@ def seeds_table() -> str:
         if not runs:
             continue
         last = [run.last.test_accuracy for run in runs]
-        spread = f" ± {statistics.stdev(last):.2f}" if len(runs) > 1 else ""
         lowest = [run.lowest_of_last(5) for run in runs]
         holds = sum(value >= 99.4 for value in lowest)
-        rows.append([name, len(runs), f"{statistics.mean(last):.2f}{spread}", percent(min(last)), percent(min(lowest)),
+        rows.append([name, len(runs), mean_and_spread(last), percent(min(last)), percent(min(lowest)),
                      f"{holds} of {len(runs)}"])  # fmt: skip
     header = ["network", "seeds", "last test, mean ± standard deviation", "lowest last test", "lowest of last five",
               "at least 99.4 in each of the last five"]  # fmt: skip

@@ -64,19 +64,86 @@ def receptive_fields(image: Tensor, layers: Sequence[Layer], columns: int = 5) -
     _show(figure)
 
 
-def curves(*runs: Run, lowest: float = 97.0) -> None:
-    """Train and test accuracy per epoch, the first run against the others; what lies below `lowest` % is cut off."""
+def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0) -> None:
+    """Train and test accuracy per epoch, the first run against the others; what lies below `lowest` % is cut off.
+
+    A band behind the first run goes from the lowest to the highest of the stored runs, `seeds`.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.2), sharey=True)
-    for run, colour in zip(runs, (BLUE, ORANGE, GREY), strict=False):
-        epochs = [row.epoch for row in run.epochs]
-        for axis, part in zip(axes, ("train", "test"), strict=True):
-            accuracy = [getattr(row, f"{part}_accuracy") for row in run.epochs]
-            axis.plot(epochs, accuracy, color=colour, marker="o", markersize=3, label=run.name)
-            axis.set(title=f"{part} accuracy", xlabel="epoch")
-    axes[0].set(ylabel="%", ylim=(lowest, 100))
-    for axis in axes:
+    for axis, part in zip(axes, ("train", "test"), strict=True):
+        if seeds:
+            epochs = zip(*(_accuracies(run, part) for run in seeds), strict=True)
+            low, high = zip(*((min(values), max(values)) for values in epochs), strict=True)
+            axis.fill_between(range(1, len(low) + 1), low, high, color=BLUE, alpha=0.2, linewidth=0,
+                              label=f"{runs[0].name}, {len(seeds)} seeds")  # fmt: skip
+        for run, colour in zip(runs, (BLUE, ORANGE, GREY), strict=False):
+            epochs = [row.epoch for row in run.epochs]
+            axis.plot(epochs, _accuracies(run, part), color=colour, marker="o", markersize=3, label=run.name)
+        axis.set(title=f"{part} accuracy", xlabel="epoch")
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
+    axes[0].set(ylabel="%", ylim=(lowest, 100))
+    _show(figure)
+
+
+def alternatives(study: dict[str, list[Run]], chosen: str) -> None:
+    """The last validation accuracy of each run of a study, a row for each alternative; a bar marks the mean."""
+    figure, axis = plt.subplots(figsize=(7.2, 0.42 * len(study) + 0.8))
+    for place, (label, runs) in enumerate(study.items()):
+        values = [run.last.test_accuracy for run in runs]
+        colour = ORANGE if label == chosen else BLUE
+        axis.plot(values, [place] * len(values), "o", color=colour, markersize=5, alpha=0.6)
+        axis.plot([sum(values) / len(values)], [place], "|", color=colour, markersize=16, markeredgewidth=2.5)
+    axis.set(yticks=range(len(study)), yticklabels=study, xlabel="validation accuracy after the last epoch, %")
+    axis.invert_yaxis()
+    axis.grid(alpha=0.3, axis="x")
+    _show(figure)
+
+
+def costs(study: dict[str, list[Run]], chosen: str) -> None:
+    """Validation accuracy of each alternative against its parameters and against the seconds of an epoch."""
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.6), sharey=True)
+    for label, runs in study.items():
+        values = [run.last.test_accuracy for run in runs]
+        seconds = sum(run.seconds for run in runs) / sum(len(run.epochs) for run in runs)
+        mean = sum(values) / len(values)
+        spread = [[mean - min(values)], [max(values) - mean]]
+        colour = ORANGE if label == chosen else BLUE
+        for axis, cost in zip(axes, (runs[0].parameters, seconds), strict=True):
+            axis.errorbar([cost], [mean], spread, fmt="o", color=colour, markersize=5)
+            axis.annotate(label, (cost, mean), xytext=(5, 4), textcoords="offset points", fontsize=8)
+    axes[0].set(xlabel="parameters", ylabel="validation accuracy, %")
+    axes[1].set(xlabel="seconds an epoch, one thread")
+    for axis in axes:
+        axis.margins(x=0.25)
+        axis.grid(alpha=0.3)
+    _show(figure)
+
+
+def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 4) -> None:
+    """For each alternative the validation accuracy per epoch of each run, and below it the learning rate."""
+    rows = -(-len(study) // columns)
+    figure, axes = plt.subplots(
+        2 * rows, columns, figsize=(2.7 * columns, 2.9 * rows), sharex=True, sharey="row", squeeze=False,
+        height_ratios=[2, 1] * rows,
+    )  # fmt: skip
+    for axis in axes.flat[:]:
+        axis.axis("off")
+    for place, (label, runs) in enumerate(study.items()):
+        row, column = divmod(place, columns)
+        accuracy, rate = axes[2 * row, column], axes[2 * row + 1, column]
+        recipe = runs[0].recipe
+        for run in runs:
+            accuracy.plot([x.epoch for x in run.epochs], _accuracies(run, "test"), color=BLUE, linewidth=1)
+        steps = [step / 50 for step in range(50 * recipe.epochs + 1)]
+        rate.plot(steps, [rate_at(recipe, step / recipe.epochs) for step in steps], color=ORANGE)
+        accuracy.set_title(label, fontsize=9)
+        accuracy.set(ylim=(lowest, 99.7))
+        rate.set(yscale="log")
+        for axis in (accuracy, rate):
+            axis.axis("on")
+            axis.grid(alpha=0.3)
+            axis.tick_params(labelsize=8)
     _show(figure)
 
 
@@ -141,6 +208,10 @@ def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     _show(figure)
+
+
+def _accuracies(run: Run, part: str) -> list[float]:
+    return [getattr(row, f"{part}_accuracy") for row in run.epochs]
 
 
 def _grid(count: int, columns: int, width: float, height: float) -> tuple[plt.Figure, Sequence[plt.Axes]]:

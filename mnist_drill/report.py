@@ -2,10 +2,12 @@
 
 import copy
 import math
-from collections.abc import Callable, Iterable
+import statistics
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+import scipy.stats
 import torch
 import torchsummary
 from torch import nn
@@ -89,23 +91,38 @@ def targets(claims: Iterable[Claim]) -> Table:
     return Table(["target", "why"], [(claim.sentence, claim.why) for claim in claims])
 
 
-def judge(claims: Iterable[Claim], *runs: Run) -> Verdicts:
-    """Each claim's verdict on these runs; see `Claim.verdict`."""
-    return Verdicts(claim.verdict(*runs) for claim in claims)
+def judge(claims: Iterable[Claim], *runs: Run, seeds: Sequence[Run] = ()) -> Verdicts:
+    """Each claim's verdict on these runs; see `Claim.verdict`. With `seeds`, also at how many of these it holds."""
+    verdicts = []
+    for claim in claims:
+        held = sum(claim.verdict(seed).startswith("✓") for seed in seeds)
+        verdicts.append(claim.verdict(*runs) + (f" (at {held} of {len(seeds)} stored seeds)" if seeds else ""))
+    return Verdicts(verdicts)
 
 
 class Result(Table):
-    """The figures of a run, in percent and seconds. A notebook that shows it stores the run beside it."""
+    """The figures of a run, and below it those of stored runs of the same recipe: percent, seconds.
 
-    def __init__(self, run: Run):
+    A notebook that shows it stores the run beside it.
+    """
+
+    def __init__(self, run: Run, seeds: Sequence[Run] = ()):
         self.run = run
-        super().__init__(
-            ["parameters", "epochs", "best train", "last train", "best test", "last test", "lowest of last five",
-             "train, evaluated", "seconds"],
-            [[f"{run.parameters:,}", len(run.epochs), percent(run.best_train), percent(run.last.train_accuracy),
-              percent(run.best_test), percent(run.last.test_accuracy), percent(run.lowest_of_last(5)),
-              percent(run.train.accuracy), f"{run.seconds:.0f}"]],
-        )  # fmt: skip
+        figures = {
+            "best train": lambda run: run.best_train,
+            "last train": lambda run: run.last.train_accuracy,
+            "train, evaluated": lambda run: run.train.accuracy,
+            "best test": lambda run: run.best_test,
+            "last test": lambda run: run.last.test_accuracy,
+            "lowest of last five": lambda run: run.lowest_of_last(5),
+        }
+        rows = [[f"this run, seed {run.seed}", *(percent(figure(run)) for figure in figures.values()),
+                 f"{run.seconds:.0f}"]]  # fmt: skip
+        if seeds:
+            values = [[figure(seed) for seed in seeds] for figure in figures.values()]
+            rows.append([f"over {len(seeds)} seeds, mean ± standard deviation", *map(mean_and_spread, values), "–"])
+            rows.append([f"over {len(seeds)} seeds, lowest", *(percent(min(column)) for column in values), "–"])
+        super().__init__([f"{run.parameters:,} parameters, {len(run.epochs)} epochs", *figures, "seconds"], rows)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {"text/plain": repr(self), "text/markdown": self.markdown(), RUN_MIME: self.run.to_dict()}
@@ -113,6 +130,56 @@ class Result(Table):
 
 def percent(accuracy: float) -> str:
     return "–" if math.isnan(accuracy) else f"{accuracy:.2f}"
+
+
+def mean_and_spread(values: Sequence[float], digits: int = 2) -> str:
+    """The mean and, of more than one value, the standard deviation."""
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how many points one set of runs ends above another: the difference of the means, and its 95 % interval."""
+
+    points: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        return "better" if self.low > 0 else "worse" if self.high < 0 else "not told apart"
+
+    def __str__(self) -> str:
+        return f"{self.points:+.2f} ({self.low:+.2f} to {self.high:+.2f}): {self.verdict}"
+
+
+def difference(runs: Sequence[Run], others: Sequence[Run]) -> Difference:
+    """Of the last test accuracies, by Welch's t-test, which does not suppose that both spread alike.
+
+    With one run on a side there is no interval, and nothing is told apart.
+    """
+    ours, theirs = ([run.last.test_accuracy for run in side] for side in (runs, others))
+    points = statistics.mean(ours) - statistics.mean(theirs)
+    if min(len(ours), len(theirs)) < 2:
+        return Difference(points, -math.inf, math.inf)
+    interval = scipy.stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
+    return Difference(points, float(interval.low), float(interval.high))
+
+
+def study_table(study: dict[str, list[Run]], chosen: str) -> Table:
+    """A row for each alternative of a study on the validation digits, and how it compares with the chosen one."""
+    header = ["alternative", "parameters", "seeds", "last validation", "lowest of last five", "gap to train",
+              "seconds an epoch", f"against {chosen!r}"]  # fmt: skip
+    rows = []
+    for label, runs in study.items():
+        seconds = statistics.median(row.seconds for run in runs for row in run.epochs)
+        rows.append(
+            [label, f"{runs[0].parameters:,}", len(runs), mean_and_spread([run.last.test_accuracy for run in runs]),
+             percent(min(run.lowest_of_last(5) for run in runs)), mean_and_spread([run.gap for run in runs]),
+             f"{seconds:.1f}", "–" if label == chosen else difference(runs, study[chosen])]
+        )  # fmt: skip
+    return Table(header, rows)
 
 
 def noise(run: Run, other: Run) -> float:

@@ -41,17 +41,42 @@ class OneCycle:
     end_at: float = 0.75  # reached along half a cosine
     end: float = 0.05  # the rate from there to the last step
 
+    def factor(self, progress: float) -> float:
+        """The rate after a share of the training, as a share of the peak."""
+        if progress < self.peak_at:
+            return self.start + (1 - self.start) * progress / self.peak_at
+        if progress < self.end_at:
+            descent = (progress - self.peak_at) / (self.end_at - self.peak_at)
+            return self.end + (1 - self.end) * (1 + math.cos(math.pi * descent)) / 2
+        return self.end
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A learning rate that falls in steps of the same size."""
+
+    every: float  # a share of the training
+    by: float = 0.1  # what the rate is multiplied with at each step
+
+    def factor(self, progress: float) -> float:
+        """The rate after a share of the training, as a share of the first."""
+        return self.by ** math.floor(progress / self.every + 1e-9)  # so that rounding cannot make a step late
+
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides a training besides the network, the data and the seed. The optimizer is SGD."""
+    """What decides a training besides the network, the data and the seed."""
 
     epochs: int = 15
     batch_size: int = 128
     learning_rate: float = 0.01  # with a schedule, its peak
-    momentum: float = 0.9  # Nesterov's
+    optimizer: str = "sgd"  # one of `OPTIMIZERS`
+    momentum: float = 0.9  # SGD's, after Nesterov
     weight_decay: float = 1e-4  # on the weights of convolutions, not on batch norm's scale and shift
-    schedule: OneCycle | None = None  # None: the learning rate is constant
+    schedule: OneCycle | Steps | None = None  # None: the learning rate is constant
     augmentation: Augmentation = field(default_factory=Augmentation)
     taper: float = 0.0  # the share by which augmentation's ranges shrink, epoch by epoch, until the last
     averaging: float = 0.0  # decay per step of the weights' moving average; with 0 the weights themselves count
@@ -60,6 +85,8 @@ class Recipe:
     def __post_init__(self):
         if not 0 <= self.taper <= 1:
             raise ValueError(f"taper is a share between 0 and 1, not {self.taper}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"unknown optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
 
     def with_epochs(self, epochs: int) -> "Recipe":
         """The same recipe over another number of epochs; the schedule stretches with it."""
@@ -114,6 +141,7 @@ class Run:
     environment: dict[str, str | int]
     epochs: tuple[Epoch, ...]
     train: Score  # the training digits after the last epoch, by `evaluate`: no dropout, no augmentation
+    tested_on: str = "test"  # the digits of the test figures: those of the test set, or of the "validation" split
 
     @property
     def last(self) -> Epoch:
@@ -153,7 +181,7 @@ class Run:
         recipe = dict(values["recipe"])
         recipe["augmentation"] = Augmentation(**recipe["augmentation"])
         if recipe["schedule"] is not None:
-            recipe["schedule"] = OneCycle(**recipe["schedule"])
+            recipe["schedule"] = (Steps if "every" in recipe["schedule"] else OneCycle)(**recipe["schedule"])
         return cls(
             **{
                 **values,
@@ -185,17 +213,18 @@ def augmentation_at(recipe: Recipe, epoch: int) -> Augmentation:
 
 def rate_at(recipe: Recipe, progress: float) -> float:
     """The learning rate after `progress`, a share of the training between 0 and 1."""
-    cycle = recipe.schedule
-    if cycle is None:
-        return recipe.learning_rate
-    if progress < cycle.peak_at:
-        factor = cycle.start + (1 - cycle.start) * progress / cycle.peak_at
-    elif progress < cycle.end_at:
-        descent = (progress - cycle.peak_at) / (cycle.end_at - cycle.peak_at)
-        factor = cycle.end + (1 - cycle.end) * (1 + math.cos(math.pi * descent)) / 2
-    else:
-        factor = cycle.end
-    return recipe.learning_rate * factor
+    return recipe.learning_rate * (1.0 if recipe.schedule is None else recipe.schedule.factor(progress))
+
+
+def optimizer_for(model: nn.Module, recipe: Recipe) -> Optimizer:
+    """The recipe's optimizer, at rate 1 for a scheduler to multiply; convolutions' weights alone decay."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer](groups, lr=1.0, fused=True)
 
 
 def train_epoch(
@@ -256,6 +285,17 @@ def confusion_matrix(model: nn.Module, digits: Digits) -> Tensor:
     return (digits.labels * 10 + predicted).bincount(minlength=100).view(10, 10)
 
 
+def print_epoch(row: Epoch) -> None:
+    """Prints a row of a run, the first one under a header."""
+    if row.epoch == 1:
+        print("epoch  train loss  train %  test loss  test %  seconds", flush=True)
+    print(
+        f"{row.epoch:5}  {row.train_loss:10.4f}  {row.train_accuracy:7.2f}  {row.test_loss:9.4f}"
+        f"  {row.test_accuracy:6.2f}  {row.seconds:7.1f}",
+        flush=True,
+    )
+
+
 def fit(
     model: nn.Module,
     recipe: Recipe,
@@ -266,10 +306,12 @@ def fit(
     seed: int,
     device: str = "auto",
     progress: bool = True,
+    on_epoch: Callable[[Epoch], None] = print_epoch,
 ) -> Run:
-    """Trains `model` in place and returns the run; prints a row per epoch and, with `progress`, a bar within it.
+    """Trains `model` in place and returns the run.
 
-    Where the recipe averages the weights, the average is what is tested and what `model` ends with.
+    After each epoch `on_epoch` is given its row; with `progress` there is a bar within the epoch. Where the recipe
+    averages the weights, the average is what is tested and what `model` ends with.
     `test` is only reported: with any other the weights would be the same. Everything random (the order of the digits,
     augmentation, dropout) follows from `seed`: on the same CPU with as many threads the run is the same, bit for bit.
     Raises `DrillError` for a device that is not there.
@@ -281,12 +323,7 @@ def fit(
     train, test = train.to(device), test.to(device)
 
     steps = recipe.epochs * math.ceil(len(train) / recipe.batch_size)
-    groups = [
-        {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in model.parameters() if p.dim() <= 1]},
-    ]
-    # The scheduler multiplies the optimizer's rate, so that one is 1.
-    optimizer = torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=True, fused=True)
+    optimizer = optimizer_for(model, recipe)
     scheduler = LambdaLR(optimizer, lambda step: rate_at(recipe, step / steps))
 
     # What is tested: the network, or from the first step on a moving average of its weights.
@@ -296,7 +333,6 @@ def fit(
         result = averaged.module
 
     rows = []
-    print("epoch  train loss  train %  test loss  test %  seconds", flush=True)
     for epoch in range(1, recipe.epochs + 1):
         start = time.perf_counter()
         bar = partial(tqdm, desc=f"epoch {epoch}", leave=False, disable=not progress, file=sys.stdout, mininterval=0.5)
@@ -306,11 +342,7 @@ def fit(
         tested = evaluate(result, test)
         seconds = time.perf_counter() - start
         rows.append(Epoch(epoch, fitted.loss, fitted.accuracy, tested.loss, tested.accuracy, seconds))
-        print(
-            f"{epoch:5}  {fitted.loss:10.4f}  {fitted.accuracy:7.2f}  {tested.loss:9.4f}  {tested.accuracy:6.2f}"
-            f"  {seconds:7.1f}",
-            flush=True,
-        )
+        on_epoch(rows[-1])
     model.load_state_dict(result.state_dict())
     return Run(
         name=name,

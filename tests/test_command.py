@@ -8,7 +8,8 @@ import torch
 
 from mnist_drill import __main__ as command
 from mnist_drill import data, pages
-from mnist_drill.models import build
+from mnist_drill.models import build, stage2
+from mnist_drill.studies import Alternative, Study
 from mnist_drill.train import Run, evaluate
 
 
@@ -105,16 +106,14 @@ def test_a_checkpoint_of_another_network(drill, tmp_path):
     assert drill("evaluate", tmp_path / "stage3.pt", "--network", "stage2")[0] == 0
 
 
-def test_evidence_is_taken_up_where_it_stopped(drill, tmp_path, monkeypatch):
+def test_evidence_is_a_command(drill, tmp_path, monkeypatch):
     monkeypatch.setattr(command.evidence, "FOLDER", tmp_path)
-    monkeypatch.setitem(command.RECIPES, "stage2", command.RECIPES["stage2"].with_epochs(1))
-    drill("evidence", "stage2", "--seeds", 1, "--device", "cpu")
-    first = command.evidence.load_runs("stage2")
-    _, out, _ = drill("evidence", "stage2", "--seeds", 2, "--device", "cpu")
-    both = command.evidence.load_runs("stage2")
-    assert "seed 1" not in out
-    assert [run.seed for run in both] == [1, 2]
-    assert both[0] == first[0]
+    alternatives = {"stage2": Alternative(stage2, command.RECIPES["stage2"].with_epochs(1))}
+    monkeypatch.setitem(command.evidence.STUDIES, "stage2", Study(alternatives, seeds=2, validation=False))
+    assert drill("evidence", "stage2", "--device", "cpu")[0] == 0
+    assert [run.seed for run in command.evidence.load_runs("stage2")] == [1, 2]
+    status, _, errors = drill("evidence", "stage9")
+    assert (status, len(errors.splitlines())) == (2, 1)
 
 
 def test_evidence_takes_the_run_of_a_notebook(drill, tmp_path, monkeypatch):

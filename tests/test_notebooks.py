@@ -94,7 +94,7 @@ def test_same_headings_and_bootstrap(stem):
 
 @every_notebook
 def test_what_is_exact_is_compared(stem):
-    for text in ("targets(TARGET)", "judge(TARGET, run)\n", "judge(ANALYSIS, ", "layer_table(model)", "summary(model)"):
+    for text in ("targets(TARGET)", "judge(TARGET, run, ", "judge(ANALYSIS, ", "layer_table(model)", "summary(model)"):
         cell = cell_with([c for c in CODE[stem] if "TRY" not in c.source], text.strip())
         assert compared(cell), text
         assert cell.outputs, text
@@ -131,7 +131,7 @@ def test_no_figure_is_typed_into_a_sentence(stem):
 
 @every_notebook
 def test_at_least_four_claims_in_the_analysis_and_every_verdict_holds(stem):
-    for text, least in (("judge(TARGET, run)", 3), ("judge(ANALYSIS, ", 4)):
+    for text, least in (("judge(TARGET, run, ", 3), ("judge(ANALYSIS, ", 4)):
         cell = cell_with([c for c in CODE[stem] if "TRY" not in c.source], text)
         verdicts = cell.outputs[0].data["text/plain"].splitlines()
         assert len(verdicts) >= least
@@ -232,7 +232,7 @@ def test_runs_alone_from_an_empty_folder_as_in_colab(executed, stem):
 
 def test_a_weakened_recipe_turns_the_target_and_raises_nothing(executed):
     cells = [cell for cell in executed("04_augmentation_scheduler").cells if cell.cell_type == "code"]
-    (cell,) = [cell for cell in cells if cell.source == "judge(TARGET, run)"]
+    (cell,) = [cell for cell in cells if cell.source.startswith("judge(TARGET, run, ")]
     verdicts = cell.outputs[0].data["text/plain"].splitlines()
     assert [verdict[0] for verdict in verdicts] == ["✗", "✓", "✓"]
 

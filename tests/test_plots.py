@@ -70,6 +70,50 @@ def test_curves_and_losses(trained, figure):
     assert list(figure().axes[0].lines[1].get_ydata()) == [row.test_loss for row in run.epochs]
 
 
+def test_curves_have_a_band_from_the_lowest_to_the_highest_seed(trained, figure):
+    _, run = trained
+    lower, higher = (
+        replace(run, epochs=tuple(replace(row, test_accuracy=row.test_accuracy + move) for row in run.epochs))
+        for move in (-3, 2)
+    )
+    plots.curves(run, seeds=[higher, run, lower])
+    corners = figure().axes[1].collections[0].get_paths()[0].vertices
+    for row in run.epochs:
+        band = corners[corners[:, 0] == row.epoch, 1]
+        assert (band.min(), band.max()) == pytest.approx((row.test_accuracy - 3, row.test_accuracy + 2))
+
+
+def test_alternatives_show_every_run_and_the_mean(trained, figure):
+    _, run = trained
+    other = replace(run, epochs=(replace(run.last, test_accuracy=50.0),))
+    plots.alternatives({"one": [run, run], "other": [other, run]}, "one")
+    axis = figure().axes[0]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["one", "other"]
+    dots, mean = axis.lines[2:]
+    assert list(dots.get_xdata()) == [50.0, run.last.test_accuracy]
+    assert list(mean.get_xdata()) == [(50.0 + run.last.test_accuracy) / 2]
+
+
+def test_costs_are_parameters_and_seconds(trained, figure):
+    _, run = trained
+    plots.costs({"one": [run]}, "one")
+    places = [axis.lines[0].get_xydata()[0].tolist() for axis in figure().axes]
+    assert places == [
+        [9_904, run.last.test_accuracy],
+        [pytest.approx(run.seconds / 2), run.last.test_accuracy],
+    ]
+
+
+def test_schedules_show_the_rate_below_the_accuracy(trained, figure):
+    _, run = trained
+    plots.schedules({"one": [run], "other": [run]}, lowest=10, columns=3)
+    accuracy, *_ = (axis for axis in figure().axes if axis.get_title() == "other")
+    assert list(accuracy.lines[0].get_ydata()) == [row.test_accuracy for row in run.epochs]
+    (rate, _) = (axis for axis in figure().axes if axis.lines and axis.get_yscale() == "log")
+    steps, rates = rate.lines[0].get_data()
+    assert list(rates) == [rate_at(run.recipe, step / 2) for step in steps]
+
+
 def test_mistakes_are_mistakes_and_the_surest_come_first(trained, few, figure):
     model, _ = trained
     plots.mistakes(model, few[1], most=7)

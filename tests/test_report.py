@@ -4,7 +4,21 @@ import pytest
 import torch
 
 from mnist_drill.models import build
-from mnist_drill.report import RUN_MIME, Result, Table, better, claim, judge, layer_table, noise, summary, targets
+from mnist_drill.report import (
+    RUN_MIME,
+    Result,
+    Table,
+    better,
+    claim,
+    difference,
+    judge,
+    layer_table,
+    mean_and_spread,
+    noise,
+    study_table,
+    summary,
+    targets,
+)
 from mnist_drill.train import RECIPES, Run, fit
 
 
@@ -55,6 +69,60 @@ def test_result_carries_the_run(run):
     assert "9,712" in bundle["text/markdown"]
     assert f"{run.last.test_accuracy:.2f}" in bundle["text/markdown"]
     assert Result(run).rows[0][6] == "–"  # one epoch has no last five
+
+
+def ending(run, *accuracies):
+    """Runs of five epochs that differ in their last test accuracy."""
+    return [
+        replace(
+            run, seed=seed, epochs=(*[replace(run.last, test_accuracy=99.0)] * 4, replace(run.last, test_accuracy=a))
+        )
+        for seed, a in enumerate(accuracies, 1)
+    ]
+
+
+def test_result_shows_the_stored_seeds_below_the_run(run):
+    table = Result(run, ending(run, 98.0, 99.4, 99.6))
+    last = table.header.index("last test")
+    assert [row[last] for row in table.rows] == [f"{run.last.test_accuracy:.2f}", "99.00 ± 0.87", "98.00"]
+    assert table.rows[2][table.header.index("lowest of last five")] == "98.00"
+    assert "3 seeds" in table.rows[1][0]
+    assert mean_and_spread([99.4]) == "99.40"
+
+
+def test_judge_counts_the_stored_seeds_at_which_a_claim_holds(run):
+    good = claim("At least {least} %", lambda run, least: run.last.test_accuracy >= least, least=99.4)
+    (first, *_) = seeds = ending(run, 98.0, 99.4, 99.6)
+    assert repr(judge([good], first, seeds=seeds)) == "✗ At least 99.4 % (at 2 of 3 stored seeds)"
+    assert repr(judge([good], first)) == "✗ At least 99.4 %"
+
+
+def test_difference_is_welchs(run):
+    # Means 2 and 6, variances 1 and 4 of three: 4 points, standard error sqrt(5/3), 2.94 degrees of freedom.
+    low, high = ending(run, 1, 2, 3), ending(run, 4, 6, 8)
+    found = difference(high, low)
+    assert found.points == pytest.approx(4)
+    t = 3.2188  # the 97.5 % quantile of Student's t at 2.9412 degrees of freedom
+    assert (found.low, found.high) == pytest.approx((4 - t * (5 / 3) ** 0.5, 4 + t * (5 / 3) ** 0.5), abs=1e-3)
+    assert found.verdict == "not told apart"
+    assert difference(ending(run, 9, 9.5, 10), low).verdict == "better"
+    assert difference(low, ending(run, 9, 9.5, 10)).verdict == "worse"
+    assert str(difference(ending(run, 9, 9.5, 10), low)).endswith(": better")
+
+
+def test_one_run_on_a_side_tells_nothing_apart(run):
+    assert difference(ending(run, 99.9), ending(run, 10.0, 11.0, 12.0)).verdict == "not told apart"
+    assert difference(ending(run, 99.9), ending(run, 10.0)).verdict == "not told apart"
+
+
+def test_study_table_compares_each_alternative_with_the_chosen_one(run):
+    table = study_table({"good": ending(run, 99.4, 99.5, 99.6), "bad": ending(run, 98.0, 98.1, 98.2)}, "good")
+    good, bad = table.rows
+    assert good[3:5] == ["99.50 ± 0.10", "99.00"]
+    assert good[-1] == "–"
+    assert bad[3:5] == ["98.10 ± 0.10", "98.00"]
+    assert bad[-1].startswith("-1.40")
+    assert bad[-1].endswith("worse")
 
 
 def test_noise_is_the_binomial_standard_error_of_a_difference(run):

@@ -14,10 +14,12 @@ from mnist_drill.train import (
     OneCycle,
     Recipe,
     Run,
+    Steps,
     augmentation_at,
     confusion_matrix,
     evaluate,
     fit,
+    optimizer_for,
     predict,
     rate_at,
 )
@@ -183,6 +185,54 @@ def test_the_schedule_rises_falls_and_stays():
     assert rates[25:] == sorted(rates[25:], reverse=True)
     assert set(rates[75:]) == {0.005}
     assert {rate_at(Recipe(learning_rate=0.3), step / 10) for step in range(10)} == {0.3}
+
+
+def test_steps_fall_at_the_end_of_each_share():
+    recipe = Recipe(learning_rate=0.5, schedule=Steps(every=0.4, by=0.1))
+    assert [rate_at(recipe, step / 10) for step in range(10)] == pytest.approx([0.5] * 4 + [0.05] * 4 + [0.005] * 2)
+    thirds = Recipe(learning_rate=1.0, schedule=Steps(every=1 / 3, by=0.5))
+    assert [rate_at(thirds, step / 21) for step in (6, 7, 13, 14, 20)] == pytest.approx([1, 0.5, 0.5, 0.25, 0.25])
+
+
+def test_the_optimizer_is_the_recipes_and_only_weights_of_convolutions_decay():
+    model = build("stage3", seed=1)
+    for name, kind in {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}.items():
+        optimizer = optimizer_for(model, Recipe(optimizer=name, weight_decay=0.3))
+        assert type(optimizer) is kind
+        for group in optimizer.param_groups:
+            assert all((p.dim() == 4) == (group["weight_decay"] == 0.3) for p in group["params"])
+        assert {p for group in optimizer.param_groups for p in group["params"]} == set(model.parameters())
+    with pytest.raises(ValueError, match=r"'rmsprop'.*sgd, adam, adamw"):
+        Recipe(optimizer="rmsprop")
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_it_learns_with_other_optimizers(few, optimizer):
+    recipe = Recipe(epochs=8, learning_rate=0.01, batch_size=32, optimizer=optimizer, schedule=Steps(every=0.5))
+    _, run = trained(few, recipe, name="stage3")
+    assert run.last.test_accuracy > 50
+    assert Run.from_dict(json.loads(json.dumps(run.to_dict()))) == run
+
+
+def test_the_fused_optimizer_steps_as_nesterov_wrote(few):
+    # The fused kernel walks over memory: weights in channels-last layout must meet gradients in the same.
+    model = build("stage3", seed=1).to(memory_format=torch.channels_last)
+    recipe = Recipe(momentum=0.9, weight_decay=0.01)
+    optimizer = optimizer_for(model, recipe)
+    weights = [p.detach().clone() for p in model.parameters()]
+    speeds = [torch.zeros_like(w) for w in weights]
+    for _ in range(3):
+        optimizer.zero_grad()
+        F.cross_entropy(model(normalize(few[0].images[:50])), few[0].labels[:50]).backward()
+        for group in optimizer.param_groups:
+            group["lr"] = 0.1
+        for place, p in enumerate(model.parameters()):
+            gradient = p.grad + (0.01 * weights[place] if p.dim() > 1 else 0)
+            speeds[place] = 0.9 * speeds[place] + gradient
+            weights[place] = weights[place] - 0.1 * (gradient + 0.9 * speeds[place])
+        optimizer.step()
+        for p, expected in zip(model.parameters(), weights, strict=True):
+            assert torch.allclose(p, expected, atol=1e-6)
 
 
 def test_the_optimizer_follows_the_schedule(few, monkeypatch):
