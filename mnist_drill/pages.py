@@ -102,9 +102,10 @@ def seeds_table() -> str:
             continue
         last = [run.last.test_accuracy for run in runs]
         lowest = [run.lowest_of_last(5) for run in runs]
-        holds = sum(value >= 99.4 for value in lowest)
-        rows.append([name, len(runs), mean_and_spread(last), percent(min(last)), percent(min(lowest)),
-                     f"{holds} of {len(runs)}"])  # fmt: skip
+        holds = f"{sum(value >= 99.4 for value in lowest)} of {len(runs)}"
+        if any(map(math.isnan, lowest)):  # trained for fewer than five epochs
+            holds = "–"
+        rows.append([name, len(runs), mean_and_spread(last), percent(min(last)), percent(min(lowest)), holds])
     header = ["network", "seeds", "last test, mean ± standard deviation", "lowest last test", "lowest of last five",
               "at least 99.4 in each of the last five"]  # fmt: skip
     return Table(header, rows).markdown()

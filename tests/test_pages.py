@@ -67,3 +67,12 @@ def test_badges_change_nothing_else(copy):
 def test_a_readme_without_its_markers_is_an_error():
     with pytest.raises(DrillError, match="<!-- results -->"):
         pages.render_readme("no markers", pages.notebooks())
+
+
+def test_a_benchmark_that_is_missing_or_damaged_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages.evidence, "FOLDER", tmp_path)
+    for content in (None, "{", "[]", '{"environment": {}}'):
+        if content is not None:
+            (tmp_path / "benchmark.json").write_text(content)
+        with pytest.raises(DrillError, match=r"benchmark\.json.*bench --out"):
+            pages.speed_tables()
