@@ -190,8 +190,8 @@ def test_the_schedule_rises_falls_and_stays():
 def test_steps_fall_at_the_end_of_each_share():
     recipe = Recipe(learning_rate=0.5, schedule=Steps(every=0.4, by=0.1))
     assert [rate_at(recipe, step / 10) for step in range(10)] == pytest.approx([0.5] * 4 + [0.05] * 4 + [0.005] * 2)
-    thirds = Recipe(learning_rate=1.0, schedule=Steps(every=1 / 3, by=0.5))
-    assert [rate_at(thirds, step / 21) for step in (6, 7, 13, 14, 20)] == pytest.approx([1, 0.5, 0.5, 0.25, 0.25])
+    tenths = Recipe(learning_rate=1.0, schedule=Steps(every=0.1, by=0.5))
+    assert [rate_at(tenths, step / 10) for step in range(10)] == [0.5**step for step in range(10)]
 
 
 def test_the_optimizer_is_the_recipes_and_only_weights_of_convolutions_decay():
