@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 import torch
 
-from mnist_drill import data, evidence, pages
-from mnist_drill.bench import run_benchmark
+from mnist_drill import bench, data, evidence, pages
 from mnist_drill.errors import DrillError
 from mnist_drill.files import ensure_writable, write_atomically
 from mnist_drill.models import NETWORKS, build, check_name
@@ -114,9 +113,11 @@ def render_command() -> None:
 @cli.command("bench", short_help="Measure speed against the usual pipeline.")
 @device_option
 @click.option("--quick", is_flag=True, help="A tenth of the digits, once: to see that it works, not to conclude from.")
+@click.option("--only", type=click.Choice(bench.PARTS), multiple=True,
+              help="Measure this part and keep the others that FILE has. Can be given more than once.")  # fmt: skip
 @click.option("--out", "path", type=click.Path(path_type=Path), default="runs/bench.json", show_default=True,
               metavar="FILE", help="File to write the figures to.")  # fmt: skip
-def bench_command(device: str, quick: bool, path: Path) -> None:
+def bench_command(device: str, quick: bool, only: tuple[str, ...], path: Path) -> None:
     """Measure how fast the course trains and reads, against the pipeline that most people use.
 
     Contenders take turns in one run, so that their ratios hold on a machine whose speed varies. Leave the machine alone
@@ -124,7 +125,8 @@ def bench_command(device: str, quick: bool, path: Path) -> None:
     """
     pick_device(device)
     ensure_writable(path.parent)
-    report = run_benchmark(device, quick, click.echo)
+    earlier = bench.load_report(path) if only and path.exists() else None
+    report = bench.run_benchmark(device, quick, click.echo, only, earlier)
     write_atomically(path, json.dumps(report, indent=1) + "\n")
     click.echo(f"\nwrote {path}")
 

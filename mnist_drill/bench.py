@@ -5,13 +5,14 @@ is compared is the ratio of their medians; seconds are this machine's.
 """
 
 import io
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from tqdm import tqdm
 
 from mnist_drill import data
 from mnist_drill.data import Digits, normalize
+from mnist_drill.errors import DrillError
 from mnist_drill.models import STAGES, build
 from mnist_drill.report import Table
 from mnist_drill.train import RECIPES, Run, environment, evaluate, fit, has_bfloat16, pick_device, rate_at
@@ -36,6 +38,7 @@ from mnist_drill.train import RECIPES, Run, environment, evaluate, fit, has_bflo
 Seconds = dict[str, list[float]]
 GOALS = ("99.0", "99.4")  # test accuracies in percent
 ONE_EPOCH = "one-epoch recipe"
+PARTS = ("epoch", "limit", "parts", "goals", "inference", "memory")
 
 
 def take_turns(contenders: dict[str, Callable[[], float]], rounds: int) -> Seconds:
@@ -285,47 +288,78 @@ def peak_memory() -> float | None:
     return used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-def run_benchmark(device_name: str = "auto", quick: bool = False, say: Callable[[object], None] = print) -> dict:
-    """All comparisons, each said as a table when it is done; returns them as plain data.
+def run_benchmark(
+    device_name: str = "auto",
+    quick: bool = False,
+    say: Callable[[object], None] = print,
+    only: Collection[str] = (),
+    report: dict | None = None,
+) -> dict:
+    """The comparisons of `PARTS`, each said as a table when it is done; returns them as plain data.
 
-    With `quick` a tenth of the digits and one round: enough to see that it works, too little to conclude from.
+    With `quick` a tenth of the digits and one round: enough to see that it works, too little to conclude from. With
+    `only` some of the parts; they take the place of those in `report`, an earlier one. Raises `DrillError` where that
+    is of another machine, version or number of digits.
     """
     device = pick_device(device_name)
     train, test = data.load()
     if quick:
         train, test = train[:6000], test[:1000]
     rounds = 1 if quick else 3
-    seeds = {"stage4": 3, "sprint": 10, ONE_EPOCH: 10}
-    report: dict = {"environment": environment(device, RECIPES["stage4"]), "quick": quick, "digits": len(train)}
+    head = {"environment": environment(device, RECIPES["stage4"]), "quick": quick, "digits": len(train)}
+    if report is not None and {key: report.get(key) for key in head} != head:
+        raise DrillError("the earlier benchmark is of another machine, version or number of digits: measure all parts")
+    report = head | (report or {})
+    if "limit" in only and "epoch" not in {*only, *report}:
+        raise DrillError("limit compares with an epoch's time: measure the part epoch with it")
 
-    report["epoch"] = epochs(train, test, device, rounds, workers=(0, 2))
-    say(f"Seconds of an epoch of {len(train):,} digits and a test of {len(test):,}: median (lowest to highest)")
-    say(epoch_table(report))
+    def epoch() -> None:
+        report["epoch"] = epochs(train, test, device, rounds, workers=(0, 2))
+        say(f"Seconds of an epoch of {len(train):,} digits and a test of {len(test):,}: median (lowest to highest)")
+        say(epoch_table(report))
 
-    report["matrix product"] = matrix_rates(device, 10)
-    report["operations"] = {name: operations(name, len(train), len(test)) for name in STAGES}
-    rates = [f"{statistics.median(x) / 1e9:,.0f} GFLOP/s in {n}" for n, x in report["matrix product"].items()]
-    say(f"\nAgainst the rate of a large matrix product: {', '.join(rates)}")
-    say(limit_table(report))
+    def limit() -> None:
+        report["matrix product"] = matrix_rates(device, 10)
+        report["operations"] = {name: operations(name, len(train), len(test)) for name in STAGES}
+        rates = [f"{statistics.median(x) / 1e9:,.0f} GFLOP/s in {n}" for n, x in report["matrix product"].items()]
+        say(f"\nAgainst the rate of a large matrix product: {', '.join(rates)}")
+        say(limit_table(report))
 
-    report["parts"] = {name: where_time_goes(name, train, test, device) for name in STAGES}
-    say("\nWhere the time of an epoch goes")
-    say(parts_table(report))
+    def parts() -> None:
+        report["parts"] = {name: where_time_goes(name, train, test, device) for name in STAGES}
+        say("\nWhere the time of an epoch goes")
+        say(parts_table(report))
 
-    report["time to accuracy"] = time_to_accuracy(
-        train, test, device, dict.fromkeys(seeds, 1) if quick else seeds, 2 if quick else 15
-    )
-    say("\nSeconds until a test accuracy is first reached: median of the seeds (lowest to highest)")
-    say(goals_table(report))
+    def goals() -> None:
+        seeds = {"stage4": 3, "sprint": 10, ONE_EPOCH: 10}
+        seeds, most = (dict.fromkeys(seeds, 1), 2) if quick else (seeds, 15)
+        report["time to accuracy"] = time_to_accuracy(train, test, device, seeds, most)
+        say("\nSeconds until a test accuracy is first reached: median of the seeds (lowest to highest)")
+        say(goals_table(report))
 
-    report["inference"] = inference(device, 3 if quick else 20)
-    say("\nMicroseconds a digit: median (lowest to highest)")
-    say(inference_table(report))
+    def reading() -> None:
+        report["inference"] = inference(device, 3 if quick else 20)
+        say("\nMicroseconds a digit: median (lowest to highest)")
+        say(inference_table(report))
 
-    report["peak megabytes"] = peak_memory()
-    megabytes = report["peak megabytes"]
-    say(f"\nPeak resident memory of training stage4: {f'{megabytes:,.0f} MB' if megabytes else 'not measured here'}")
+    def memory() -> None:
+        report["peak megabytes"] = peak_memory()
+        say(f"\n{memory_line(report)}")
+
+    for name, measure in zip(PARTS, (epoch, limit, parts, goals, reading, memory), strict=True):
+        if name in only or not only:
+            measure()
     return report
+
+
+def load_report(path: str | Path) -> dict:
+    """A report that the command wrote. Raises `DrillError` for a file that is missing or holds something else."""
+    try:
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        return {**report, "environment": {**report["environment"]}}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DrillError(f"{path} does not hold a benchmark ({reason}): `bench --out {path}` writes one") from None
 
 
 def epoch_table(report: dict) -> Table:
@@ -381,6 +415,12 @@ def inference_table(report: dict) -> Table:
     return Table(["network", *(f"batch of {size}" for size in sizes)], rows)
 
 
+def memory_line(report: dict) -> str:
+    """The peak memory in words."""
+    megabytes = report["peak megabytes"]
+    return f"Peak resident memory of training stage4: {f'{megabytes:,.0f} MB' if megabytes else 'not measured'}."
+
+
 def _fit(name: str, epochs: int, train: Digits, test: Digits, device: torch.device, seed: int = 1, model=None) -> Run:
     """A run of a network's recipe that prints nothing."""
     return fit(
@@ -403,9 +443,8 @@ def _spread(values: list[float], digits: int = 2) -> str:
 
 def _when(seeds: list[dict], goal: str) -> str:
     reached = [seed[goal] for seed in seeds if seed[goal] is not None]
-    if len(reached) == len(seeds):
-        return _spread(reached, 1)
-    return f"reached by {len(reached)} of {len(seeds)}"
+    share = "" if len(reached) == len(seeds) else f"{len(reached)} of {len(seeds)} seeds"
+    return ": ".join(filter(None, [share, _spread(reached, 1) if reached else ""]))
 
 
 def _wait(device: torch.device) -> None:

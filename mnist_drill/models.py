@@ -76,12 +76,12 @@ def stage4() -> nn.Sequential:
 
 
 def sprint() -> nn.Sequential:
-    """For the fewest seconds to 99.0 %: a stride and an early pool leave a twentieth of stage 4's multiplications."""
+    """For the fewest seconds to 99.0 %: a stride and a pool leave less than a sixth of stage 4's multiplications."""
     return nn.Sequential(
-        conv_block(1, 16, 5, stride=2, padding=2, norm=True),
-        conv_block(16, 24, pool=True, norm=True),
-        conv_block(24, 16, norm=True),
-        nn.Conv2d(16, 10, 4, bias=False),
+        conv_block(1, 16, 4, stride=2, padding=1, norm=True),
+        conv_block(16, 16, pool=True, norm=True),
+        conv_block(16, 24, norm=True),
+        nn.Conv2d(24, 10, 4, bias=False),
         nn.Flatten(),
     )
 

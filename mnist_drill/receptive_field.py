@@ -47,7 +47,7 @@ class Layer:
     field_out: int
     first_out: int
     parameters: int
-    norm_parameters: int  # of the batch norm that follows
+    norm_parameters: int  # of the batch norm that follows a convolution, be there a pool between
 
     @property
     def kind(self) -> str:
@@ -62,9 +62,10 @@ def trace(model: nn.Module, size: int = 28) -> list[Layer]:
     """
     layers: list[Layer] = []
     jump, field, first = 1, 1, 0
+    convolution = None  # where the last one lies in `layers`
     for name, module, shape_in, shape_out in _calls(model, size):
-        if isinstance(module, nn.BatchNorm2d) and layers:
-            layers[-1] = replace(layers[-1], norm_parameters=_count(module))
+        if isinstance(module, nn.BatchNorm2d) and convolution is not None:
+            layers[convolution] = replace(layers[convolution], norm_parameters=_count(module))
         if isinstance(module, SIZE_KEPT):
             continue
         if not isinstance(module, CONVOLUTION_OR_POOL):
@@ -95,6 +96,8 @@ def trace(model: nn.Module, size: int = 28) -> list[Layer]:
             raise DrillError(f"layer {name} rounds its output's size up (ceil_mode): the recursion rounds down")
         jump, field, first = layer.jump_out, layer.field_out, layer.first_out
         layers.append(layer)
+        if isinstance(module, nn.Conv2d):
+            convolution = len(layers) - 1
     return layers
 
 

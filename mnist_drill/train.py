@@ -106,7 +106,12 @@ RECIPES = {
         taper=0.6,
         averaging=0.999,
     ),
-    "sprint": Recipe(epochs=2, learning_rate=0.1, schedule=OneCycle(start=0.1, peak_at=0.3, end_at=1.0, end=0.02)),
+    "sprint": Recipe(
+        epochs=2,
+        batch_size=192,
+        learning_rate=0.2,
+        schedule=OneCycle(start=0.1, peak_at=0.3, end_at=1.0, end=0.02),
+    ),
 }
 
 

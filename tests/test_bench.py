@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mnist_drill import bench
+from mnist_drill.errors import DrillError
 from mnist_drill.models import STAGES, build
 from mnist_drill.receptive_field import trace
 
@@ -24,6 +25,10 @@ def test_operations_are_those_of_the_layers(name):
     # Backward takes as much for the weights, and again for the input of each layer but the first.
     both = 2 * sum(forward) + sum(forward[1:])
     assert bench.operations(name, 300, 70) == pytest.approx(300 * both + 70 * sum(forward))
+
+
+def test_sprint_has_less_than_a_sixth_of_stage_4s_operations():
+    assert 6 * bench.operations("sprint", 1, 0) < bench.operations("stage4", 1, 0)
 
 
 def test_the_usual_pipeline_trains_on_the_same_digits(few, monkeypatch):
@@ -67,11 +72,15 @@ def test_tables_take_medians_and_say_who_did_not_arrive():
     report = {
         "epoch": {"stage4": {"course": [2.0, 1.0, 9.0], "usual, 0 workers": [8.0, 6.0, 7.0]}},
         "time to accuracy": {
-            "stage4": [{"accuracy": a, "99.0": 4.0, "99.4": when} for a, when in ((99.3, None), (99.5, 8.0))]
+            "stage4": [{"accuracy": a, "99.0": 4.0, "99.4": when} for a, when in ((99.3, None), (99.5, 8.0))],
+            bench.ONE_EPOCH: [{"accuracy": 99.1, "99.0": 3.0, "99.4": None}],
         },
     }
     assert bench.epoch_table(report).rows == [["stage4", "2.00 (1.00 to 9.00)", "7.00 (6.00 to 8.00)", "3.5×"]]
-    assert bench.goals_table(report).rows == [["stage4", "2", "99.40", "4.0 (4.0 to 4.0)", "reached by 1 of 2"]]
+    assert bench.goals_table(report).rows == [
+        ["stage4", "2", "99.40", "4.0 (4.0 to 4.0)", "1 of 2 seeds: 8.0 (8.0 to 8.0)"],
+        [bench.ONE_EPOCH, "1", "99.10", "3.0 (3.0 to 3.0)", "0 of 1 seeds"],
+    ]
 
 
 def test_the_whole_benchmark_says_and_returns_every_comparison(few, monkeypatch):
@@ -85,3 +94,22 @@ def test_the_whole_benchmark_says_and_returns_every_comparison(few, monkeypatch)
     assert report["environment"]["threads"] == torch.get_num_threads()
     assert set(report["inference"]) == {"1", "1,000"}
     assert len(said) == 11  # five tables under their titles, and the memory
+
+    said.clear()
+    emptied = {**report, "time to accuracy": {}}
+    again = bench.run_benchmark("cpu", quick=True, say=said.append, only=["goals"], report=emptied)
+    assert len(said) == 2
+    assert set(again["time to accuracy"]) == set(report["time to accuracy"])
+    assert {**again, "time to accuracy": {}} == emptied
+    elsewhere = {**report, "environment": {**report["environment"], "threads": 99}}
+    with pytest.raises(DrillError, match="another machine"):
+        bench.run_benchmark("cpu", quick=True, say=said.append, only=["goals"], report=elsewhere)
+    with pytest.raises(DrillError, match="measure the part epoch"):
+        bench.run_benchmark("cpu", quick=True, say=said.append, only=["limit"])
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"environment": 5}', "null"])
+def test_what_is_not_a_benchmark_is_refused(content, tmp_path):
+    (tmp_path / "bench.json").write_text(content)
+    with pytest.raises(DrillError, match=r"bench\.json"):
+        bench.load_report(tmp_path / "bench.json")

@@ -126,6 +126,18 @@ def test_evidence_takes_the_run_of_a_notebook(drill, tmp_path, monkeypatch):
     assert command.evidence.load_runs("stage1") == [book.run()]
 
 
+def test_bench_measures_a_part_and_keeps_the_others(drill, tmp_path):
+    path = tmp_path / "bench.json"
+    status, _, errors = drill("bench", "--quick", "--only", "limit", "--out", path)
+    assert (status, len(errors.splitlines())) == (2, 1)
+    assert drill("bench", "--quick", "--only", "inference", "--out", path)[0] == 0
+    inference = json.loads(path.read_text())["inference"]
+    assert drill("bench", "--quick", "--only", "epoch", "--out", path)[0] == 0
+    report = json.loads(path.read_text())
+    assert report["inference"] == inference
+    assert "stage4" in report["epoch"]
+
+
 def test_as_a_command(tmp_path):
     command = [sys.executable, "-m", "mnist_drill"]
     run = subprocess.run([*command, "--help"], cwd=pages.ROOT, capture_output=True, text=True)

@@ -71,7 +71,7 @@ def test_a_readme_without_its_markers_is_an_error():
 
 def test_a_benchmark_that_is_missing_or_damaged_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(pages.evidence, "FOLDER", tmp_path)
-    for content in (None, "{", "[]", '{"environment": {}}'):
+    for content in (None, "{", "[]", '{"environment": {"hardware": "x", "threads": 2, "torch": "2"}}'):
         if content is not None:
             (tmp_path / "benchmark.json").write_text(content)
         with pytest.raises(DrillError, match=r"benchmark\.json.*bench --out"):
