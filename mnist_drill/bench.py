@@ -367,10 +367,10 @@ def epoch_table(report: dict) -> Table:
     rows = []
     for name, contenders in report["epoch"].items():
         course, *usual = contenders.values()
-        times = [f"{statistics.median(x) / statistics.median(course):.1f}×" for x in usual]
-        rows.append(
-            [name, _spread(course), *(y for pair in zip(map(_spread, usual), times, strict=True) for y in pair)]
-        )
+        row = [name, _spread(course)]
+        for seconds in usual:
+            row += [_spread(seconds), f"{statistics.median(seconds) / statistics.median(course):.1f}×"]
+        rows.append(row)
     pipelines = [name for name in next(iter(report["epoch"].values())) if name != "course"]
     return Table(["network", "course", *(x for name in pipelines for x in (name, "slower by"))], rows)
 

@@ -20,7 +20,7 @@ from mnist_drill import data
 from mnist_drill.errors import DrillError
 from mnist_drill.files import write_atomically
 from mnist_drill.models import seeded
-from mnist_drill.studies import STUDIES, Study
+from mnist_drill.studies import STUDIES
 from mnist_drill.train import Run, fit
 
 FOLDER = Path(__file__).parent / "evidence"
@@ -118,7 +118,7 @@ def _train_in_worker(name: str, key: Key, device: str) -> Run:
 
 def _train(name: str, key: Key, device: str, tick: Callable[[], object]) -> Run:
     label, seed = key
-    study: Study = STUDIES[name]
+    study = STUDIES[name]
     alternative = study.alternatives[label]
     train, test = data.load()
     if study.validation:

@@ -84,11 +84,10 @@ def results_table(books: list[Notebook]) -> str:
         )  # fmt: skip
     header = ["notebook", "parameters", "best train", "best test", "last test", "lowest of last five", "epochs",
               "minutes", "published best train", "published best test"]  # fmt: skip
-    machine, total = runs[-1].environment, sum(minutes)
     return (
         f"{Table(header, rows).markdown()}\n\n"
-        f"Accuracies in percent, one run each, seed {runs[-1].seed}. The four notebooks took {total:.0f} "
-        f"minutes on {machine['hardware']}, {machine['threads']} threads, torch {machine['torch'].partition('+')[0]}."
+        f"Accuracies in percent, one run each, seed {runs[-1].seed}. The four notebooks took {sum(minutes):.0f} "
+        f"minutes on {_machine(runs[-1].environment)}."
     )
 
 
@@ -114,11 +113,10 @@ def speed_tables() -> str:
     """The stored benchmark: epochs against the usual pipelines, time to accuracy, inference, memory."""
     path = evidence.FOLDER / "benchmark.json"
     report = bench.load_report(path)
-    machine = report["environment"]
     try:
         return "\n\n".join(
             [
-                f"On {machine['hardware']}, {machine['threads']} threads, torch {machine['torch'].partition('+')[0]}. "
+                f"On {_machine(report['environment'])}. "
                 "Seconds of an epoch, its test included: median (lowest to highest) of the rounds.",
                 bench.epoch_table(report).markdown(),
                 "What an epoch's arithmetic alone would take, at the rate of a large matrix product:",
@@ -182,6 +180,12 @@ def put_badges(repository: str, root: Path = ROOT) -> None:
         book.write(content)
     readme = root / "README.md"
     write_atomically(readme, _between(readme.read_text(encoding="utf-8"), "badges", "\n".join(lines)))
+
+
+def _machine(environment: dict[str, str | int]) -> str:
+    return (
+        f"{environment['hardware']}, {environment['threads']} threads, torch {environment['torch'].partition('+')[0]}"
+    )
 
 
 def _between(text: str, marker: str, content: str) -> str:

@@ -127,7 +127,7 @@ def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 4) -> N
         2 * rows, columns, figsize=(2.7 * columns, 2.9 * rows), sharex=True, sharey="row", squeeze=False,
         height_ratios=[2, 1] * rows,
     )  # fmt: skip
-    for axis in axes.flat[:]:
+    for axis in axes.flat:
         axis.axis("off")
     for place, (label, runs) in enumerate(study.items()):
         row, column = divmod(place, columns)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import scipy.stats
 import torch
 import torchsummary
 from torch import nn
@@ -163,6 +162,8 @@ def difference(runs: Sequence[Run], others: Sequence[Run]) -> Difference:
     points = statistics.mean(ours) - statistics.mean(theirs)
     if min(len(ours), len(theirs)) < 2:
         return Difference(points, -math.inf, math.inf)
+    import scipy.stats  # here, because it would lengthen the start of every command
+
     interval = scipy.stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
     return Difference(points, float(interval.low), float(interval.high))
 

@@ -12,7 +12,6 @@ from mnist_drill.models import stage2
 from mnist_drill.studies import Alternative, Study
 from mnist_drill.train import Recipe
 
-FOLDER, JOBS = Path(sys.argv[1]), int(sys.argv[2])
 RECIPE = Recipe(epochs=3, learning_rate=0.1, batch_size=50)
 STUDY = Study(
     {"slow": Alternative(stage2, replace(RECIPE, learning_rate=0.01)), "fast": Alternative(stage2, RECIPE)}, seeds=3
@@ -20,8 +19,8 @@ STUDY = Study(
 everything, test = data.load()
 
 data.load = lambda: (everything[:500], test[:200])
-evidence.FOLDER = FOLDER
+evidence.FOLDER = Path(sys.argv[1])
 evidence.STUDIES["small"] = STUDY
 
 if __name__ == "__main__":
-    evidence.collect("small", device="cpu", jobs=JOBS)
+    evidence.collect("small", device="cpu", jobs=2)

@@ -23,20 +23,20 @@ SMALL = Path(__file__).parent / "small_study.py"
 @pytest.fixture
 def small(few, tmp_path, monkeypatch):
     """The study of `small_study`, to be collected into `tmp_path` in this process."""
-    monkeypatch.setattr(sys, "argv", [str(SMALL), str(tmp_path), "1"])
+    monkeypatch.setattr(sys, "argv", [str(SMALL), str(tmp_path)])
     for module, name in ((data, "load"), (evidence, "FOLDER")):
         monkeypatch.setattr(module, name, getattr(module, name))  # put back afterwards
     monkeypatch.syspath_prepend(SMALL.parent)
     monkeypatch.delitem(sys.modules, "small_study", raising=False)
-    import small_study
+    import small_study  # noqa: F401
 
-    yield small_study.STUDY
+    yield
     del STUDIES["small"]
 
 
-def program(folder, jobs=2):
+def program(folder):
     return subprocess.Popen(
-        [sys.executable, SMALL, folder, str(jobs)], cwd=SMALL.parents[1], stderr=subprocess.DEVNULL,
+        [sys.executable, SMALL, folder], cwd=SMALL.parents[1], stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(SMALL.parents[1])}, start_new_session=True,
     )  # fmt: skip
 

@@ -248,15 +248,21 @@ def test_the_optimizer_follows_the_schedule(few, monkeypatch):
     assert rates == pytest.approx([rate_at(SHORT, k / 16) for k in range(16)])
 
 
-def test_the_average_of_the_weights_is_tested_and_returned(few, monkeypatch):
-    weights = []
+@pytest.fixture
+def weights(monkeypatch):
+    """Those of the first convolution, after each step of SGD."""
+    after = []
     step = torch.optim.SGD.step
 
     def note(optimizer, closure=None):
         step(optimizer, closure)
-        weights.append(optimizer.param_groups[0]["params"][0].detach().clone())
+        after.append(optimizer.param_groups[0]["params"][0].detach().clone())
 
     monkeypatch.setattr(torch.optim.SGD, "step", note)
+    return after
+
+
+def test_the_average_of_the_weights_is_tested_and_returned(few, weights):
     model, run = trained(few, replace(SHORT, averaging=0.9, batch_size=20))  # 25 steps in each of two epochs
     sampled = [weights[epoch + step] for epoch in (0, 25) for step in (0, 8, 16, 24)]
     expected = sampled[0]
@@ -266,15 +272,7 @@ def test_the_average_of_the_weights_is_tested_and_returned(few, monkeypatch):
     assert evaluate(model, few[1]).loss == run.last.test_loss
 
 
-def test_without_averaging_the_weights_themselves_are_tested_and_returned(few, monkeypatch):
-    weights = []
-    step = torch.optim.SGD.step
-
-    def note(optimizer, closure=None):
-        step(optimizer, closure)
-        weights.append(optimizer.param_groups[0]["params"][0].detach().clone())
-
-    monkeypatch.setattr(torch.optim.SGD, "step", note)
+def test_without_averaging_the_weights_themselves_are_tested_and_returned(few, weights):
     model, run = trained(few, replace(SHORT, averaging=0.0))
     assert torch.equal(next(model.parameters()), weights[-1])
     assert evaluate(model, few[1]).loss == run.last.test_loss
