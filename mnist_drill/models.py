@@ -15,10 +15,11 @@ from mnist_drill.errors import DrillError
 
 
 def conv_block(c_in, c_out, kernel_size=3, *, stride=1, padding=0, pool=False, norm=False, dropout=0.0):
-    """Convolution without bias, a max pool (if `pool`), batch norm (if `norm`), ReLU, dropout (if not 0).
+    """Convolution without bias, a max pool (if `pool`), batch norm (if `norm`), dropout (if not 0), ReLU.
 
     The pool comes first, because what follows then has a quarter of the positions to work on. For ReLU it is all the
-    same: the largest of four values stays the largest.
+    same: the largest of four values stays the largest. Nor does ReLU mind that whole channels were dropped before it,
+    where dropout can work in place.
 
     Shape: (N, c_in, H, W) to (N, c_out, H', W') with H' = (H + 2 * padding - kernel_size) // stride + 1, and half of it
     after a pool, rounded down; W' likewise.
@@ -28,9 +29,9 @@ def conv_block(c_in, c_out, kernel_size=3, *, stride=1, padding=0, pool=False, n
         layers.append(nn.MaxPool2d(2))
     if norm:
         layers.append(nn.BatchNorm2d(c_out))
-    layers.append(nn.ReLU(inplace=True))
     if dropout:
-        layers.append(nn.Dropout2d(dropout))
+        layers.append(nn.Dropout2d(dropout, inplace=True))
+    layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
 
 
