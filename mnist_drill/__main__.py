@@ -12,7 +12,7 @@ from mnist_drill import bench, data, evidence, pages
 from mnist_drill.errors import DrillError
 from mnist_drill.files import ensure_writable, write_atomically
 from mnist_drill.models import NETWORKS, build, check_name
-from mnist_drill.report import Table
+from mnist_drill.report import Table, spread_table
 from mnist_drill.train import DEVICES, RECIPES, confusion_matrix, evaluate, fit, pick_device
 from mnist_drill.workbook import write_workbook
 
@@ -100,8 +100,9 @@ def evidence_command(name: str, seeds: int | None, jobs: int, notebook: Path | N
         if run.name != name:
             raise DrillError(f"{notebook} shows a run of {run.name}, not of {name}")
         evidence.store(name, run)
-        return
-    evidence.collect(name, seeds, device, jobs)
+    else:
+        evidence.collect(name, seeds, device, jobs)
+    click.echo(spread_table(evidence.load_study(name)))
 
 
 @cli.command("render", short_help="Render the README's tables and the notebooks' times.")

@@ -1,5 +1,6 @@
 """Figures, and nothing but figures: each function draws one and shows it."""
 
+import statistics
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -87,16 +88,21 @@ def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0) -> None:
 
 
 def alternatives(study: dict[str, list[Run]], chosen: str) -> None:
-    """The last validation accuracy of each run of a study, a row for each alternative; a bar marks the mean."""
-    figure, axis = plt.subplots(figsize=(7.2, 0.42 * len(study) + 0.8))
+    """Of each run of a study, a row for each alternative: the last validation accuracy, and the gap to training digits.
+
+    A bar marks the mean.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 0.42 * len(study) + 0.8), sharey=True, width_ratios=[2, 1])
     for place, (label, runs) in enumerate(study.items()):
-        values = [run.last.test_accuracy for run in runs]
         colour = ORANGE if label == chosen else BLUE
-        axis.plot(values, [place] * len(values), "o", color=colour, markersize=5, alpha=0.6)
-        axis.plot([sum(values) / len(values)], [place], "|", color=colour, markersize=16, markeredgewidth=2.5)
-    axis.set(yticks=range(len(study)), yticklabels=study, xlabel="validation accuracy after the last epoch, %")
-    axis.invert_yaxis()
-    axis.grid(alpha=0.3, axis="x")
+        for axis, values in zip(axes, ([x.last.test_accuracy for x in runs], [x.gap for x in runs]), strict=True):
+            axis.plot(values, [place] * len(values), "o", color=colour, markersize=5, alpha=0.6)
+            axis.plot([statistics.fmean(values)], [place], "|", color=colour, markersize=16, markeredgewidth=2.5)
+    axes[0].set(yticks=range(len(study)), yticklabels=study, xlabel="validation accuracy after the last epoch, %")
+    axes[1].set(xlabel="training digits ahead by, points")
+    axes[0].invert_yaxis()
+    for axis in axes:
+        axis.grid(alpha=0.3, axis="x")
     _show(figure)
 
 
@@ -105,15 +111,16 @@ def costs(study: dict[str, list[Run]], chosen: str) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.6), sharey=True)
     for label, runs in study.items():
         values = [run.last.test_accuracy for run in runs]
-        seconds = sum(run.seconds for run in runs) / sum(len(run.epochs) for run in runs)
-        mean = sum(values) / len(values)
+        seconds = statistics.median(run.seconds_per_epoch for run in runs)
+        mean = statistics.fmean(values)
         spread = [[mean - min(values)], [max(values) - mean]]
         colour = ORANGE if label == chosen else BLUE
         for axis, cost in zip(axes, (runs[0].parameters, seconds), strict=True):
             axis.errorbar([cost], [mean], spread, fmt="o", color=colour, markersize=5)
             axis.annotate(label, (cost, mean), xytext=(5, 4), textcoords="offset points", fontsize=8)
     axes[0].set(xlabel="parameters", ylabel="validation accuracy, %")
-    axes[1].set(xlabel="seconds an epoch, one thread")
+    threads = {run.environment["threads"] for runs in study.values() for run in runs}
+    axes[1].set(xlabel=f"seconds an epoch, on {' or '.join(map(str, sorted(threads)))} threads")
     for axis in axes:
         axis.margins(x=0.25)
         axis.grid(alpha=0.3)

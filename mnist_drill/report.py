@@ -3,6 +3,7 @@
 import copy
 import math
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -91,10 +92,13 @@ def targets(claims: Iterable[Claim]) -> Table:
 
 
 def judge(claims: Iterable[Claim], *runs: Run, seeds: Sequence[Run] = ()) -> Verdicts:
-    """Each claim's verdict on these runs; see `Claim.verdict`. With `seeds`, also at how many of these it holds."""
+    """Each claim's verdict on these runs; see `Claim.verdict`.
+
+    With `seeds`, stored runs, it also says at how many of them the claim holds, each in place of the first run.
+    """
     verdicts = []
     for claim in claims:
-        held = sum(claim.verdict(seed).startswith("✓") for seed in seeds)
+        held = sum(claim.verdict(seed, *runs[1:]).startswith("✓") for seed in seeds)
         verdicts.append(claim.verdict(*runs) + (f" (at {held} of {len(seeds)} stored seeds)" if seeds else ""))
     return Verdicts(verdicts)
 
@@ -119,8 +123,8 @@ class Result(Table):
                  f"{run.seconds:.0f}"]]  # fmt: skip
         if seeds:
             values = [[figure(seed) for seed in seeds] for figure in figures.values()]
-            rows.append([f"over {len(seeds)} seeds, mean ± standard deviation", *map(mean_and_spread, values), "–"])
-            rows.append([f"over {len(seeds)} seeds, lowest", *(percent(min(column)) for column in values), "–"])
+            rows.append([f"over {counted(seeds)} seeds, mean ± standard deviation", *map(mean_and_spread, values), "–"])
+            rows.append([f"over {counted(seeds)} seeds, lowest", *(percent(min(column)) for column in values), "–"])
         super().__init__([f"{run.parameters:,} parameters, {len(run.epochs)} epochs", *figures, "seconds"], rows)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
@@ -168,19 +172,47 @@ def difference(runs: Sequence[Run], others: Sequence[Run]) -> Difference:
     return Difference(points, float(interval.low), float(interval.high))
 
 
+def spread_table(study: dict[str, list[Run]], least: float = 99.4) -> Table:
+    """A row for each network of a study that has runs: how its accuracies spread over the seeds, in percent."""
+    header = ["network", "seeds", "last epoch, mean ± standard deviation", "lowest last epoch", "lowest of last five",
+              f"at least {least} in each of the last five", "best epoch, mean ± standard deviation"]  # fmt: skip
+    rows = []
+    for label, runs in study.items():
+        if not runs:
+            continue
+        last, lowest = [run.last.test_accuracy for run in runs], [run.lowest_of_last(5) for run in runs]
+        # A run of fewer than five epochs has no last five.
+        holds = "–" if any(map(math.isnan, lowest)) else f"{sum(x >= least for x in lowest)} of {len(runs)}"
+        rows.append([label, counted(runs), mean_and_spread(last), percent(min(last)), percent(min(lowest)), holds,
+                     mean_and_spread([run.best_test for run in runs])])  # fmt: skip
+    return Table(header, rows)
+
+
 def study_table(study: dict[str, list[Run]], chosen: str) -> Table:
     """A row for each alternative of a study on the validation digits, and how it compares with the chosen one."""
     header = ["alternative", "parameters", "seeds", "last validation", "lowest of last five", "gap to train",
               "seconds an epoch", f"against {chosen!r}"]  # fmt: skip
     rows = []
     for label, runs in study.items():
-        seconds = statistics.median(row.seconds for run in runs for row in run.epochs)
+        seconds = statistics.median(run.seconds_per_epoch for run in runs)
         rows.append(
-            [label, f"{runs[0].parameters:,}", len(runs), mean_and_spread([run.last.test_accuracy for run in runs]),
+            [label, f"{runs[0].parameters:,}", counted(runs), mean_and_spread([run.last.test_accuracy for run in runs]),
              percent(min(run.lowest_of_last(5) for run in runs)), mean_and_spread([run.gap for run in runs]),
              f"{seconds:.1f}", "–" if label == chosen else difference(runs, study[chosen])]
         )  # fmt: skip
     return Table(header, rows)
+
+
+def told_better(study: dict[str, list[Run]], chosen: str) -> list[str]:
+    """The alternatives of a study that end better than the chosen one by more than their seeds differ."""
+    return [label for label, runs in study.items() if difference(runs, study[chosen]).verdict == "better"]
+
+
+def counted(runs: Sequence[Run]) -> str:
+    """How many runs; where they were not all trained on the same hardware, how many on each."""
+    counts = Counter(f"{run.environment['hardware']}, {run.environment['precision']}" for run in runs)
+    mixed = "; ".join(f"{count} on {machine}" for machine, count in counts.items())
+    return f"{len(runs)} ({mixed})" if len(counts) > 1 else f"{len(runs)}"
 
 
 def noise(run: Run, other: Run) -> float:

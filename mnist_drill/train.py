@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+import statistics
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -170,6 +171,11 @@ class Run:
     @property
     def seconds(self) -> float:
         return sum(row.seconds for row in self.epochs)
+
+    @property
+    def seconds_per_epoch(self) -> float:
+        """The median: an epoch may be held up by what else the machine does."""
+        return statistics.median(row.seconds for row in self.epochs)
 
     def lowest_of_last(self, epochs: int = 5) -> float:
         """The lowest test accuracy of the last epochs, in percent; not a number where the run has fewer epochs."""

@@ -87,11 +87,12 @@ def test_alternatives_show_every_run_and_the_mean(trained, figure):
     _, run = trained
     other = replace(run, epochs=(replace(run.last, test_accuracy=50.0),))
     plots.alternatives({"one": [run, run], "other": [other, run]}, "one")
-    axis = figure().axes[0]
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["one", "other"]
-    dots, mean = axis.lines[2:]
-    assert list(dots.get_xdata()) == [50.0, run.last.test_accuracy]
-    assert list(mean.get_xdata()) == [(50.0 + run.last.test_accuracy) / 2]
+    accuracies, gaps = figure().axes
+    assert [label.get_text() for label in accuracies.get_yticklabels()] == ["one", "other"]
+    for axis, values in ((accuracies, [50.0, run.last.test_accuracy]), (gaps, [other.gap, run.gap])):
+        dots, mean = axis.lines[2:]
+        assert list(dots.get_xdata()) == values
+        assert list(mean.get_xdata()) == pytest.approx([sum(values) / 2])
 
 
 def test_costs_are_parameters_and_seconds(trained, figure):
@@ -100,7 +101,7 @@ def test_costs_are_parameters_and_seconds(trained, figure):
     places = [axis.lines[0].get_xydata()[0].tolist() for axis in figure().axes]
     assert places == [
         [9_904, run.last.test_accuracy],
-        [pytest.approx(run.seconds / 2), run.last.test_accuracy],
+        [run.seconds_per_epoch, run.last.test_accuracy],
     ]
 
 

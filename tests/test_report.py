@@ -10,14 +10,17 @@ from mnist_drill.report import (
     Table,
     better,
     claim,
+    counted,
     difference,
     judge,
     layer_table,
     mean_and_spread,
     noise,
+    spread_table,
     study_table,
     summary,
     targets,
+    told_better,
 )
 from mnist_drill.train import RECIPES, Run, fit
 
@@ -95,6 +98,37 @@ def test_judge_counts_the_stored_seeds_at_which_a_claim_holds(run):
     (first, *_) = seeds = ending(run, 98.0, 99.4, 99.6)
     assert repr(judge([good], first, seeds=seeds)) == "✗ At least 99.4 % (at 2 of 3 stored seeds)"
     assert repr(judge([good], first)) == "✗ At least 99.4 %"
+
+
+def test_judge_gives_each_stored_seed_the_other_runs(run):
+    above = claim("It ends above the other", lambda run, other: run.last.test_accuracy > other.last.test_accuracy)
+    seeds = ending(run, 98.0, 99.4, 99.6)
+    assert repr(judge([above], seeds[2], seeds[1], seeds=seeds)) == "✓ It ends above the other (at 1 of 3 stored seeds)"
+
+
+def test_spread_table(run):
+    row, sprinter = spread_table({"steady": ending(run, 98.0, 99.4, 99.6), "none": [], "short": [run]}).rows
+    steady = [replace(x, epochs=(replace(x.last, test_accuracy=99.4),) * 5) for x in ending(run, 1, 2)]
+    assert row == ["steady", "3", "99.00 ± 0.87", "98.00", "98.00", "0 of 3", "99.33 ± 0.31"]
+    assert sprinter[4:6] == ["–", "–"]  # one epoch has no last five
+    assert spread_table({"steady": steady}).rows[0][5] == "2 of 2"
+    assert spread_table({"steady": steady}, least=99.5).rows[0][5] == "0 of 2"
+
+
+def test_runs_of_different_hardware_are_marked(run):
+    one, two, three = ending(run, 99.4, 99.5, 99.6)
+    other = replace(two, environment={**run.environment, "hardware": "another"})
+    assert counted([one, three]) == "2"
+    name, precision = run.environment["hardware"], run.environment["precision"]
+    assert counted([one, other, three]) == f"3 (2 on {name}, {precision}; 1 on another, {precision})"
+    for table in (spread_table({"x": [one, other]}), study_table({"x": [one, other]}, "x"), Result(run, [one, other])):
+        assert "on another" in table.markdown()
+
+
+def test_told_better_are_those_that_differ_by_more_than_their_seeds(run):
+    study = {"chosen": ending(run, 1, 2, 3), "luck": ending(run, 4, 6, 8), "better": ending(run, 9, 9.5, 10)}
+    assert told_better(study, "chosen") == ["better"]
+    assert told_better(study, "better") == []
 
 
 def test_difference_is_welchs(run):
