@@ -127,11 +127,11 @@ def costs(study: dict[str, list[Run]], chosen: str) -> None:
     _show(figure)
 
 
-def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 4) -> None:
+def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 3) -> None:
     """For each alternative the validation accuracy per epoch of each run, and below it the learning rate."""
     rows = -(-len(study) // columns)
     figure, axes = plt.subplots(
-        2 * rows, columns, figsize=(2.7 * columns, 2.9 * rows), sharex=True, sharey="row", squeeze=False,
+        2 * rows, columns, figsize=(3.2 * columns, 2.9 * rows), sharex=True, sharey="row", squeeze=False,
         height_ratios=[2, 1] * rows,
     )  # fmt: skip
     for axis in axes.flat:

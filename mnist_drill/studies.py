@@ -127,12 +127,13 @@ STUDIES = {
         {
             name: Alternative(stage4, replace(SHORT, **changes))
             for name, changes in {
-                "SGD 0.2, stage 4": {},
+                "SGD 0.8, stage 4": {},
                 "SGD 0.05, stage 4": {"learning_rate": 0.05},
-                "SGD 0.8, stage 4": {"learning_rate": 0.8},
+                "SGD 0.2, stage 4": {"learning_rate": 0.2},
+                "SGD 1.6, stage 4": {"learning_rate": 1.6},
                 "SGD 0.05, constant": {"learning_rate": 0.05, "schedule": None},
                 "SGD 0.1, steps": {"learning_rate": 0.1, "schedule": Steps(every=0.4)},
-                "SGD 0.2, cosine": {"schedule": OneCycle(start=1, peak_at=0, end_at=1, end=0)},
+                "SGD 0.8, cosine": {"schedule": OneCycle(start=1, peak_at=0, end_at=1, end=0)},
                 "Adam 0.01, stage 4": {"learning_rate": 0.01, "optimizer": "adam"},
                 "AdamW 0.01, stage 4": {"learning_rate": 0.01, "optimizer": "adamw", "weight_decay": 0.01},
             }.items()

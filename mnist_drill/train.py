@@ -101,7 +101,7 @@ RECIPES = {
     "stage3": PLAIN,
     "stage4": Recipe(
         batch_size=64,
-        learning_rate=0.2,
+        learning_rate=0.8,
         schedule=OneCycle(),
         augmentation=Augmentation(rotation=10, translation=2, scale=0.1, shear=5.7),
         taper=0.6,
