@@ -109,18 +109,21 @@ def alternatives(study: dict[str, list[Run]], chosen: str) -> None:
 def costs(study: dict[str, list[Run]], chosen: str) -> None:
     """Validation accuracy of each alternative against its parameters and against the seconds of an epoch."""
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.6), sharey=True)
-    for label, runs in study.items():
+    seconds = {label: statistics.median(run.seconds_per_epoch for run in runs) for label, runs in study.items()}
+    lowest = min(runs[0].parameters for runs in study.values()), min(seconds.values())
+    for place, (label, runs) in enumerate(study.items()):
         values = [run.last.test_accuracy for run in runs]
-        seconds = statistics.median(run.seconds_per_epoch for run in runs)
         mean = statistics.fmean(values)
         spread = [[mean - min(values)], [max(values) - mean]]
         colour = ORANGE if label == chosen else BLUE
-        for axis, cost in zip(axes, (runs[0].parameters, seconds), strict=True):
+        for axis, cost, cheapest in zip(axes, (runs[0].parameters, seconds[label]), lowest, strict=True):
             axis.errorbar([cost], [mean], spread, fmt="o", color=colour, markersize=5)
-            axis.annotate(label, (cost, mean), xytext=(5, 4), textcoords="offset points", fontsize=8)
+            # To the right and to the left in turn: neighbours' names would overlap. None has room left of the first.
+            side, move = ("left", 5) if place % 2 == 0 or cost == cheapest else ("right", -5)
+            axis.annotate(label, (cost, mean), xytext=(move, 4), textcoords="offset points", fontsize=8, ha=side)
     axes[0].set(xlabel="parameters", ylabel="validation accuracy, %")
     threads = {run.environment["threads"] for runs in study.values() for run in runs}
-    axes[1].set(xlabel=f"seconds an epoch, on {' or '.join(map(str, sorted(threads)))} threads")
+    axes[1].set(xlabel=f"seconds an epoch (threads: {' or '.join(map(str, sorted(threads)))})")
     for axis in axes:
         axis.margins(x=0.25)
         axis.grid(alpha=0.3)
@@ -146,7 +149,12 @@ def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 3) -> N
         rate.plot(steps, [rate_at(recipe, step / recipe.epochs) for step in steps], color=ORANGE)
         accuracy.set_title(label, fontsize=9)
         accuracy.set(ylim=(lowest, 99.7))
-        rate.set(yscale="log")
+        rate.set(yscale="log", ylim=(1e-4, 4))
+        if column == 0:
+            accuracy.set_ylabel("validation, %", fontsize=8)
+            rate.set_ylabel("rate", fontsize=8)
+        if place + columns >= len(study):
+            rate.set_xlabel("epoch", fontsize=8)
         for axis in (accuracy, rate):
             axis.axis("on")
             axis.grid(alpha=0.3)
