@@ -27,7 +27,7 @@ def test_no_convolution_has_a_bias(name):
 @pytest.mark.parametrize("name", STAGES)
 def test_what_follows_each_convolution(name):
     leaves = [type(layer).__name__ for layer in build(name).modules() if not list(layer.children())]
-    block = ["BatchNorm2d", "ReLU", "Dropout2d"] if name in ("stage3", "stage4") else ["ReLU"]
+    block = ["BatchNorm2d", "Dropout2d", "ReLU"] if name in ("stage3", "stage4") else ["ReLU"]
     convolutions = [place for place, leaf in enumerate(leaves) if leaf == "Conv2d"]
     for place in convolutions[:-1]:
         start = place + 1 + (leaves[place + 1] == "MaxPool2d")
