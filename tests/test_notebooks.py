@@ -144,13 +144,10 @@ def test_run_and_evidence_are_of_todays_recipe(stem):
     assert all(run.recipe == RECIPES[name] for run in load_runs(name))
 
 
-MUCH = load_runs("stage3_dropout_0.1")
-
-
 def cells_without_training(stem):
     """The namespace and the code cells of a notebook, each with its last expression apart, its run taken as stored."""
     stage = int(stem[:2])
-    space = {"run": BOOKS[stem].run(), "much": MUCH[0], "model": build(f"stage{stage}")}
+    space = {"run": BOOKS[stem].run(), "much": load_runs("stage3_dropout_0.1")[0], "model": build(f"stage{stage}")}
     for cell in CODE[stem][1:]:
         body = ast.parse(cell.source).body
         if re.search(r"fit\(model|much = |TRY|plots\.|summary\(", cell.source):
