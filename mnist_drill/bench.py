@@ -5,7 +5,6 @@ is compared is the ratio of their medians; seconds are this machine's.
 """
 
 import io
-import json
 import os
 import statistics
 import subprocess
@@ -31,6 +30,7 @@ from tqdm import tqdm
 from mnist_drill import data
 from mnist_drill.data import Digits, normalize
 from mnist_drill.errors import DrillError
+from mnist_drill.files import read_json
 from mnist_drill.models import STAGES, build
 from mnist_drill.report import Table
 from mnist_drill.train import RECIPES, Run, environment, evaluate, fit, has_bfloat16, pick_device, rate_at
@@ -354,12 +354,7 @@ def run_benchmark(
 
 def load_report(path: str | Path) -> dict:
     """A report that the command wrote. Raises `DrillError` for a file that is missing or holds something else."""
-    try:
-        report = json.loads(Path(path).read_text(encoding="utf-8"))
-        return {**report, "environment": {**report["environment"]}}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise DrillError(f"{path} does not hold a benchmark ({reason}): `bench --out {path}` writes one") from None
+    return read_json(path, lambda report: {**report, "environment": {**report["environment"]}}, "a benchmark")
 
 
 def epoch_table(report: dict) -> Table:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from mnist_drill import data
 from mnist_drill.errors import DrillError
-from mnist_drill.files import write_atomically
+from mnist_drill.files import read_json, write_atomically
 from mnist_drill.models import seeded
 from mnist_drill.studies import STUDIES
 from mnist_drill.train import Run, fit
@@ -44,10 +44,7 @@ def load_runs(name: str) -> list[Run]:
     path = FOLDER / f"{name}.json"
     if not path.exists():
         return []
-    try:
-        return [Run.from_dict(values) for values in json.loads(path.read_text(encoding="utf-8"))]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DrillError(f"{path} does not hold runs ({type(error).__name__}: {error})") from None
+    return read_json(path, lambda runs: [Run.from_dict(values) for values in runs], "runs")
 
 
 def load_study(name: str) -> dict[str, list[Run]]:

@@ -1,10 +1,15 @@
-"""Writing files so that nothing half-written is ever left under their name."""
+"""Reading JSON, and writing files so that nothing half-written is ever left under their name."""
 
+import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 from mnist_drill.errors import DrillError
+
+Content = TypeVar("Content")
 
 
 def ensure_writable(folder: str | Path) -> None:
@@ -38,3 +43,17 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     finally:
         if temporary and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def read_json(path: str | Path, make: Callable[[Any], Content], what: str) -> Content:
+    """What `make` makes of the values in a JSON file.
+
+    Raises `DrillError` for a file that cannot be read, and for one that does not hold `what`: where `make` raises
+    KeyError, TypeError, ValueError or AttributeError.
+    """
+    try:
+        return make(json.loads(Path(path).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise DrillError(f"cannot read {path}: {error.strerror}") from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DrillError(f"{path} does not hold {what} ({type(error).__name__}: {error})") from None

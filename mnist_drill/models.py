@@ -6,11 +6,13 @@ summary and its receptive fields read in the order in which a digit passes throu
 """
 
 from collections.abc import Callable
+from difflib import get_close_matches
 from functools import partial
 
 import torch
 from torch import nn
 
+from mnist_drill import adapted
 from mnist_drill.errors import DrillError
 
 
@@ -92,18 +94,22 @@ NETWORKS = STAGES | {"sprint": sprint}
 
 
 def check_name(name: str) -> None:
-    """Raises `DrillError` unless `name` is one of `NETWORKS`."""
-    if name not in NETWORKS:
-        raise DrillError(f"unknown network {name!r}: choose one of {', '.join(NETWORKS)}")
+    """Raises `DrillError` unless `name` is one of `NETWORKS` or of torchvision's classification networks."""
+    if name not in NETWORKS and name not in adapted.NAMES:
+        close = get_close_matches(name, [*NETWORKS, *adapted.NAMES], 1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise DrillError(
+            f"unknown network {name!r}: {hint}Choose one of {', '.join(NETWORKS)} or of those that `models` lists"
+        )
 
 
-def build(name: str, seed: int | None = None, **changes) -> nn.Sequential:
-    """A fresh network by name, one of `NETWORKS`; `changes` are given to its function.
+def build(name: str, seed: int | None = None, **changes) -> nn.Module:
+    """A fresh network by name, one of `NETWORKS` or of torchvision's; `changes` are given to its function.
 
     With a `seed` its weights are drawn from that seed; see `seeded`. Raises `DrillError` for an unknown name.
     """
     check_name(name)
-    network = partial(NETWORKS[name], **changes)
+    network = partial(NETWORKS.get(name) or partial(adapted.adapted, name), **changes)
     return network() if seed is None else seeded(network, seed)
 
 
@@ -115,5 +121,5 @@ def seeded(network: Callable[[], nn.Module], seed: int) -> nn.Module:
 
 
 def parameter_count(model: nn.Module) -> int:
-    """The number of trainable parameters."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+    """The number of parameters, frozen ones included."""
+    return sum(p.numel() for p in model.parameters())

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from mnist_drill.augment import Augmentation, augment
 from mnist_drill.data import Digits, normalize
 from mnist_drill.errors import DrillError
-from mnist_drill.files import write_atomically
+from mnist_drill.files import read_json, write_atomically
 from mnist_drill.models import parameter_count
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -116,6 +116,25 @@ RECIPES = {
 }
 
 
+# For torchvision's networks, of whatever family: stage 4's augmentation, and a rate that those without batch norm bear.
+ADAPTED = Recipe(
+    epochs=5,
+    batch_size=128,
+    learning_rate=1e-3,
+    optimizer="adamw",
+    weight_decay=0.01,
+    schedule=OneCycle(end_at=1.0, end=0.01),
+    augmentation=RECIPES["stage4"].augmentation,
+    taper=RECIPES["stage4"].taper,
+    bfloat16=False,  # a CPU takes twice as long for depthwise convolutions in it
+)
+
+
+def recipe_for(name: str) -> Recipe:
+    """The recipe of a network by name."""
+    return RECIPES.get(name, ADAPTED)
+
+
 @dataclass(frozen=True)
 class Score:
     """Mean cross-entropy in nats, and accuracy in percent."""
@@ -148,6 +167,7 @@ class Run:
     epochs: tuple[Epoch, ...]
     train: Score  # the training digits after the last epoch, by `evaluate`: no dropout, no augmentation
     tested_on: str = "test"  # the digits of the test figures: those of the test set, or of the "validation" split
+    changes: dict[str, int | bool] = field(default_factory=dict)  # what `models.build` was given besides the name
 
     @property
     def last(self) -> Epoch:
@@ -209,12 +229,7 @@ class Run:
     @classmethod
     def load(cls, path: str | Path) -> "Run":
         """Reads a run that `save` wrote. Raises `DrillError` for a file that is missing or holds something else."""
-        try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
-        except OSError as error:
-            raise DrillError(f"cannot read {path}: {error.strerror}") from None
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DrillError(f"{path} does not hold a run ({type(error).__name__}: {error})") from None
+        return read_json(path, cls.from_dict, "a run")
 
 
 def augmentation_at(recipe: Recipe, epoch: int) -> Augmentation:
