@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 
-from mnist_drill import bench, evidence
+from mnist_drill import bench, compare, evidence
 from mnist_drill.errors import DrillError
 from mnist_drill.evidence import load_runs
 from mnist_drill.files import write_atomically
@@ -21,6 +21,13 @@ ROOT = Path(__file__).resolve().parents[1]
 # Best train and best test accuracy of the four-step drill that the course stands on: single runs, the best epoch picked
 # on the test set.
 PUBLISHED = {"stage1": (99.88, 99.14), "stage2": (98.44, 98.53), "stage3": (98.75, 99.24), "stage4": (99.08, 99.44)}
+
+# Validation accuracy of the networks in an entry to the digit-recognizer competition.
+PUBLISHED_ELEVEN = {
+    "resnet18": 99.45, "resnet34": 99.50, "mobilenet_v2": 99.51, "mobilenet_v3_small": 98.15,
+    "mobilenet_v3_large": 99.29, "squeezenet1_0": 99.33, "squeezenet1_1": 98.86, "efficientnet_b0": 99.35,
+    "efficientnet_b3": 99.05, "mnasnet0_5": 78.82, "mnasnet1_0": 98.76,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,11 @@ def run_in(content: nbformat.NotebookNode) -> Run | None:
 def notebooks(root: Path = ROOT) -> list[Notebook]:
     """The numbered notebooks, in order."""
     return [Notebook(path) for path in sorted((root / "notebooks").glob("0*.ipynb"))]
+
+
+def appendices(root: Path = ROOT) -> list[Notebook]:
+    """The notebooks without a number, by name."""
+    return [Notebook(path) for path in sorted((root / "notebooks").glob("appendix_*.ipynb"))]
 
 
 def results_table(books: list[Notebook]) -> str:
@@ -122,12 +134,25 @@ def speed_tables() -> str:
         raise DrillError(f"{path} lacks {part}: `bench --out {path}` measures everything") from None
 
 
+def comparison_table() -> str:
+    """The stored comparison of the course's networks with torchvision's, and what is published for some of these."""
+    comparison = compare.stored()
+    table = compare.table(comparison)
+    published = [percent(PUBLISHED_ELEVEN.get(row[0], math.nan)) for row in table.rows]
+    rows = [[*row, figure] for row, figure in zip(table.rows, published, strict=True)]
+    seed = comparison.runs[0].seed
+    return (
+        f"{Table([*table.header, 'published validation accuracy'], rows).markdown()}\n\n"
+        f"Accuracies in percent, one run each, seed {seed}; on {_machine(comparison.environment)}."
+    )
+
+
 def render(root: Path = ROOT) -> None:
     """Writes the tables into the README, between the markers of each, and the times into the notebooks."""
     books = notebooks(root)
     readme = root / "README.md"
     write_atomically(readme, render_readme(readme.read_text(encoding="utf-8"), books))
-    for book in books:
+    for book in [*books, *appendices(root)]:
         content = book.read()
         content.cells[0].source = render_title(content.cells[0].source, book)
         book.write(content)
@@ -142,7 +167,8 @@ def render_title(title: str, book: Notebook) -> str:
 
 def render_readme(text: str, books: list[Notebook]) -> str:
     """The README with its tables made anew."""
-    tables = {"results": results_table(books), "seeds": seeds_table(), "speed": speed_tables()}
+    tables = {"results": results_table(books), "seeds": seeds_table(), "comparison": comparison_table(),
+              "speed": speed_tables()}  # fmt: skip
     for marker, content in tables.items():
         text = _between(text, marker, content)
     return text
@@ -157,7 +183,7 @@ def put_badges(repository: str, root: Path = ROOT) -> None:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise DrillError(f"{repository!r} is not a GitHub repository: write OWNER/REPO")
     lines = []
-    for book in notebooks(root):
+    for book in [*notebooks(root), *appendices(root)]:
         address = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{book.path.name}"
         badge = f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
         lines.append(f"- {book.path.stem}: {badge}")

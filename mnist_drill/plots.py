@@ -1,28 +1,35 @@
 """Figures, and nothing but figures: each function draws one and shows it."""
 
+import io
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
 from torch import Tensor, nn
 
 from mnist_drill.augment import Augmentation, augment
+from mnist_drill.compare import Entry
 from mnist_drill.data import Digits
+from mnist_drill.files import write_atomically
+from mnist_drill.models import NETWORKS
 from mnist_drill.receptive_field import Layer
 from mnist_drill.train import Recipe, Run, confusion_matrix, predict, rate_at
 
 BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#9aa0a6"
 
 
-def digit_grid(images: Tensor, titles: Sequence[str] | None = None, columns: int = 10) -> None:
-    """Images of shape (N, 1, 28, 28) in [0, 1], row by row, each under its title."""
+def digit_grid(
+    images: Tensor, titles: Sequence[str] | None = None, columns: int = 10, path: Path | None = None
+) -> None:
+    """Images of shape (N, 1, 28, 28) in [0, 1], row by row, each under its title; written to `path` if there is one."""
     figure, axes = _grid(len(images), columns, width=0.85, height=0.85 if titles is None else 1.15)
     for position, (axis, image) in enumerate(zip(axes, images, strict=True)):
         _draw(axis, image)
         if titles is not None:
             axis.set_title(titles[position], fontsize=8)
-    _show(figure)
+    _show(figure, path)
 
 
 def class_counts(parts: dict[str, Digits]) -> None:
@@ -65,7 +72,7 @@ def receptive_fields(image: Tensor, layers: Sequence[Layer], columns: int = 5) -
     _show(figure)
 
 
-def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0) -> None:
+def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0, path: Path | None = None) -> None:
     """Train and test accuracy per epoch, the first run against the others; what lies below `lowest` % is cut off.
 
     A band behind the first run goes from the lowest to the highest of the stored runs, `seeds`.
@@ -84,7 +91,7 @@ def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0) -> None:
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     axes[0].set(ylabel="%", ylim=(lowest, 100))
-    _show(figure)
+    _show(figure, path)
 
 
 def alternatives(study: dict[str, list[Run]], chosen: str) -> None:
@@ -128,6 +135,26 @@ def costs(study: dict[str, list[Run]], chosen: str) -> None:
         axis.margins(x=0.25)
         axis.grid(alpha=0.3)
     _show(figure)
+
+
+def accuracy_against_parameters(entries: Sequence[Entry], path: Path | None = None) -> None:
+    """Test accuracy of networks, and of those that vote, against their parameters on a logarithmic scale.
+
+    The course's own networks stand out; a bar of twice the standard error shows what 10,000 digits can tell apart.
+    """
+    figure, axis = plt.subplots(figsize=(9.6, 4.2))
+    for place, entry in enumerate(sorted(entries, key=lambda entry: entry.parameters)):
+        colour = ORANGE if entry.name in NETWORKS else GREY if entry.members else BLUE
+        error = 2 * (entry.test * (100 - entry.test) / 10_000) ** 0.5
+        axis.errorbar([entry.parameters], [entry.test], [error], fmt="o", color=colour, markersize=5, elinewidth=1)
+        # To the right and to the left in turn: neighbours' names would overlap.
+        side, move = ("left", 6) if place % 2 == 0 else ("right", -6)
+        axis.annotate(entry.name, (entry.parameters, entry.test), xytext=(move, 0), textcoords="offset points",
+                      fontsize=8, ha=side, va="center")  # fmt: skip
+    axis.set(xscale="log", xlabel="parameters", ylabel="test accuracy, %")
+    axis.margins(x=0.15)
+    axis.grid(alpha=0.3)
+    _show(figure, path)
 
 
 def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 3) -> None:
@@ -184,7 +211,7 @@ def mistakes(model: nn.Module, digits: Digits, most: int = 20) -> None:
         digit_grid(digits.images[wrong], titles)
 
 
-def confusion(model: nn.Module, digits: Digits) -> None:
+def confusion(model: nn.Module, digits: Digits, path: Path | None = None) -> None:
     """Counts of label (rows) against prediction (columns); colour shows the mistakes only."""
     counts = confusion_matrix(model, digits)
     figure, axis = plt.subplots(figsize=(4.6, 4.6))
@@ -194,7 +221,7 @@ def confusion(model: nn.Module, digits: Digits) -> None:
             if counts[row, column]:
                 axis.text(column, row, int(counts[row, column]), ha="center", va="center", fontsize=8)
     axis.set(xticks=range(10), yticks=range(10), xlabel="predicted", ylabel="label")
-    _show(figure)
+    _show(figure, path)
 
 
 def learning_rate(recipes: dict[str, Recipe], steps_per_epoch: int) -> None:
@@ -243,7 +270,12 @@ def _draw(axis: plt.Axes, image: Tensor) -> None:
     axis.imshow(image.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
 
 
-def _show(figure: plt.Figure) -> None:
+def _show(figure: plt.Figure, path: Path | None = None) -> None:
     figure.tight_layout()
-    plt.show()
+    if path is None:
+        plt.show()
+    else:
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=150)
+        write_atomically(path, content.getvalue())
     plt.close(figure)

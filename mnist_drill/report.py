@@ -136,7 +136,9 @@ def percent(accuracy: float) -> str:
 
 
 def mean_and_spread(values: Sequence[float], digits: int = 2) -> str:
-    """The mean and, of more than one value, the standard deviation."""
+    """The mean and, of more than one value, the standard deviation; a dash where a value is not a number."""
+    if any(map(math.isnan, values)):
+        return "–"
     spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.{digits}f}{spread}"
 

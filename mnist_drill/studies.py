@@ -11,9 +11,10 @@ from functools import partial
 
 from torch import nn
 
+from mnist_drill.adapted import adapted
 from mnist_drill.augment import Augmentation
 from mnist_drill.models import NETWORKS, conv_block, sprint, stage2, stage3, stage4
-from mnist_drill.train import RECIPES, OneCycle, Recipe, Steps
+from mnist_drill.train import ADAPTED, RECIPES, OneCycle, Recipe, Steps
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,14 @@ STUDIES = {
     "sprint": _stage("sprint", 20),
     "stage3_dropout_0.1": Study(
         {"stage3_dropout_0.1": Alternative(partial(stage3, dropout=0.1), RECIPES["stage3"])}, 3, validation=False
+    ),
+    # A network of torchvision, from drawn weights: all of it trained, or the last layer alone.
+    "freezing": Study(
+        {
+            name: Alternative(partial(adapted, "resnet18", freeze=freeze), ADAPTED.with_epochs(1))
+            for name, freeze in (("resnet18", False), ("resnet18, last layer alone", True))
+        },
+        validation=False,
     ),
     # Shapes of networks under 10,000 parameters, all with batch norm and without dropout. They were compared first, and
     # stage 4's rate was raised after that.

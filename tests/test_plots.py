@@ -6,6 +6,7 @@ import torch
 
 from mnist_drill import plots
 from mnist_drill.augment import Augmentation
+from mnist_drill.compare import Entry
 from mnist_drill.data import Digits
 from mnist_drill.models import build
 from mnist_drill.receptive_field import trace
@@ -103,6 +104,21 @@ def test_costs_are_parameters_and_seconds(trained, figure):
         [9_904, run.last.test_accuracy],
         [run.seconds_per_epoch, run.last.test_accuracy],
     ]
+
+
+def test_entries_stand_at_their_parameters_and_accuracy(figure, tmp_path):
+    entries = [
+        Entry("stage4", (), 9_904, 15, 99.4, 99.5, (6.0,), 10),
+        Entry("resnet18", (), 11_175_370, 5, 99.3, 99.2, (60.0,), 100),
+        Entry("vote of 2", ("stage4", "resnet18"), 11_185_274, 15, 99.5, 99.6, (66.0,), 110),
+    ]
+    plots.accuracy_against_parameters(entries)
+    (axis,) = figure().axes
+    points = {(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axis.lines if len(line.get_xdata())}
+    assert points == {(entry.parameters, entry.test) for entry in entries}
+    assert [text.get_text() for text in axis.texts] == ["stage4", "resnet18", "vote of 2"]
+    plots.accuracy_against_parameters(entries, path=tmp_path / "entries.png")
+    assert (tmp_path / "entries.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_schedules_show_the_rate_below_the_accuracy(trained, figure):
