@@ -18,12 +18,21 @@ import pytest
 from nbclient import NotebookClient
 
 from mnist_drill import data, pages
-from mnist_drill.evidence import load_runs
-from mnist_drill.models import build
+from mnist_drill.evidence import load_runs, load_study
+from mnist_drill.models import STAGES, build
 from mnist_drill.report import judge
-from mnist_drill.train import RECIPES
+from mnist_drill.train import ADAPTED, RECIPES
 
-BOOKS = {book.path.stem: book for book in pages.notebooks()}
+BOOKS = {book.path.stem: book for book in [*pages.notebooks(), *pages.appendices()]}
+# The network that each introduces.
+NETWORK = {
+    "01_setup": "stage1",
+    "02_parameter_reduction": "stage2",
+    "03_batchnorm_dropout": "stage3",
+    "04_augmentation_scheduler": "stage4",
+    "appendix_big_networks": "resnet18",
+}
+RECIPE = RECIPES | {"resnet18": ADAPTED.with_epochs(1)}
 CODE = {stem: [cell for cell in book.read().cells if cell.cell_type == "code"] for stem, book in BOOKS.items()}
 # With the package installed the bootstrap cell has nothing to do. CI does not install it.
 INSTALLED = subprocess.run([sys.executable, "-c", "import mnist_drill"], cwd="/", capture_output=True).returncode == 0
@@ -39,13 +48,14 @@ def compared(cell):
     return "nbval-ignore-output" not in cell.metadata.get("tags", [])
 
 
-def test_there_are_four_in_order():
-    assert list(BOOKS) == [
-        "01_setup",
-        "02_parameter_reduction",
-        "03_batchnorm_dropout",
-        "04_augmentation_scheduler",
-    ]
+def stored(stem):
+    """The runs of the notebook's network and recipe over many seeds."""
+    name = NETWORK[stem]
+    return load_runs(name) if name in STAGES else load_study("freezing")[name]
+
+
+def test_there_are_four_in_order_and_an_appendix():
+    assert list(BOOKS) == list(NETWORK)
 
 
 @every_notebook
@@ -93,7 +103,10 @@ def test_same_headings_and_bootstrap(stem):
 
 @every_notebook
 def test_what_is_exact_is_compared(stem):
-    for text in ("targets(TARGET)", "judge(TARGET, run, ", "judge(ANALYSIS, ", "layer_table(model)", "summary(model)"):
+    texts = ["targets(TARGET)", "judge(TARGET, run, ", "judge(ANALYSIS, ", "summary(model)"]
+    if NETWORK[stem] in STAGES:  # receptive fields are traced through a sequence of layers
+        texts.append("layer_table(model)")
+    for text in texts:
         cell = cell_with([c for c in CODE[stem] if "TRY" not in c.source], text.strip())
         assert compared(cell), text
         assert cell.outputs, text
@@ -139,15 +152,14 @@ def test_at_least_four_claims_in_the_analysis_and_every_verdict_holds(stem):
 
 @every_notebook
 def test_run_and_evidence_are_of_todays_recipe(stem):
-    name = f"stage{int(stem[:2])}"
-    assert BOOKS[stem].run().recipe == RECIPES[name]
-    assert all(run.recipe == RECIPES[name] for run in load_runs(name))
+    runs = [BOOKS[stem].run(), *stored(stem)]
+    assert {run.name for run in runs} == {NETWORK[stem]}
+    assert all(run.recipe == RECIPE[NETWORK[stem]] for run in runs)
 
 
 def cells_without_training(stem):
     """The namespace and the code cells of a notebook, each with its last expression apart, its run taken as stored."""
-    stage = int(stem[:2])
-    space = {"run": BOOKS[stem].run(), "much": load_runs("stage3_dropout_0.1")[0], "model": build(f"stage{stage}")}
+    space = {"run": BOOKS[stem].run(), "much": load_runs("stage3_dropout_0.1")[0], "model": build(NETWORK[stem])}
     for cell in CODE[stem][1:]:
         body = ast.parse(cell.source).body
         if re.search(r"fit\(model|much = |TRY|plots\.|summary\(", cell.source):
@@ -173,9 +185,15 @@ def test_every_figure_follows_from_the_stored_runs(stem):
 @every_notebook
 def test_the_claims_hold_at_every_seed_of_the_evidence(stem):
     *_, (space, _, _) = cells_without_training(stem)
-    stage = int(stem[:2])
-    others = [load_runs(name) for name in ([], ["stage1"], ["stage2", "stage3_dropout_0.1"], ["stage3"])[stage - 1]]
-    runs = load_runs(f"stage{stage}")
+    compared_with = {
+        "stage1": [],
+        "stage2": ["stage1"],
+        "stage3": ["stage2", "stage3_dropout_0.1"],
+        "stage4": ["stage3"],
+        "resnet18": ["stage4"],
+    }
+    others = [load_runs(name) for name in compared_with[NETWORK[stem]]]
+    runs = stored(stem)
     assert runs
     for run, *rest in zip(runs, *(cycled(other, len(runs)) for other in others), strict=True):
         verdicts = [*judge(space["TARGET"], run).verdicts, *judge(space["ANALYSIS"], run, *rest).verdicts]
@@ -244,7 +262,7 @@ def test_runs_alone_from_an_empty_folder_as_in_colab(executed, stem):
     cells = [cell for cell in executed(stem).cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in cells)
     run = pages.run_in(executed(stem))
-    assert (run.name, len(run.epochs)) == (f"stage{int(stem[:2])}", 1)
+    assert (run.name, len(run.epochs)) == (NETWORK[stem], 1)
 
 
 def test_a_weakened_recipe_turns_the_target_and_raises_nothing(executed):
