@@ -4,6 +4,8 @@ As everywhere in this package, a network takes digits of shape (N, 1, 28, 28), n
 (N, 10). What torchvision's networks need beyond that, more pixels above all, is done inside.
 """
 
+from contextlib import AbstractContextManager
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from torchvision import models
 from mnist_drill.errors import DrillError
 
 NAMES = tuple(models.list_models(module=models))
+LARGEST_SIDE = 1024  # pixels; enough for any of them, and no file or option can ask for all the memory there is
 
 
 class Adapted(nn.Module):
@@ -60,8 +63,8 @@ def adapted(name: str, side: int | None = None, pretrained: bool = False, freeze
     """
     smallest = _smallest_side(name, pretrained)
     side = side or smallest
-    if side < smallest:
-        raise DrillError(f"{name} takes digits of {smallest} pixels or more, not of {side}")
+    if not smallest <= side <= LARGEST_SIDE:
+        raise DrillError(f"{name} takes digits of {smallest} to {LARGEST_SIDE} pixels, not of {side}")
     options = {}
     if name in ("googlenet", "inception_v3"):
         options = {} if pretrained else {"aux_logits": False, "init_weights": True}
@@ -94,10 +97,15 @@ class _WithoutValues(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+def without_values(name: str) -> AbstractContextManager:
+    """In it networks of that name are built in no time, their weights and buffers without values."""
+    # RegNets calculate their widths with tensors, which have no values on the device "meta".
+    return _WithoutValues() if name.startswith("regnet") else torch.device("meta")
+
+
 def parameters_of(name: str) -> int:
     """How many parameters an adapted network has, without drawing their values."""
-    # RegNets calculate their widths with tensors, which have no values on the device "meta".
-    with _WithoutValues() if name.startswith("regnet") else torch.device("meta"):
+    with without_values(name):
         return sum(p.numel() for p in adapted(name).parameters())
 
 

@@ -113,6 +113,12 @@ def build(name: str, seed: int | None = None, **changes) -> nn.Module:
     return network() if seed is None else seeded(network, seed)
 
 
+def build_without_values(name: str, **changes) -> nn.Module:
+    """As `build`, in no time: for weights that come from elsewhere, by `load_state_dict(…, assign=True)`."""
+    with adapted.without_values(name):
+        return build(name, **changes)
+
+
 def seeded(network: Callable[[], nn.Module], seed: int) -> nn.Module:
     """A fresh network with weights drawn from `seed`; torch's random state stays as it was."""
     with torch.random.fork_rng(devices=[]):

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torchvision import models
 
-from mnist_drill import adapted
+from mnist_drill import adapted, checkpoint
 from mnist_drill.errors import DrillError
 from mnist_drill.models import build, parameter_count
 from mnist_drill.train import Recipe, fit, predict
@@ -18,7 +18,7 @@ SMALL = ["alexnet", "convnext_tiny", "googlenet", "inception_v3", "mobilenet_v3_
          "squeezenet1_1", "swin_t"]  # fmt: skip
 
 
-def step(name, few):
+def step(name, few, folder):
     train, test = few[0][:8], few[1][:4]
     model = build(name, 1)
     last = [p for p in model.parameters() if p.dim() > 1][-1]
@@ -30,17 +30,22 @@ def step(name, few):
     logits = predict(model, test)
     assert logits.shape == (4, 10)
     assert logits.isfinite().all()
+    checkpoint.save(folder / "model.pt", model, name, {})
+    loaded, _ = checkpoint.load(folder / "model.pt")
+    assert all(torch.equal(value, loaded.state_dict()[key]) for key, value in model.state_dict().items())
+    assert predict(loaded, test).isfinite().all()
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_small_network_of_each_family_takes_a_step_and_reads(name, few):
-    step(name, few)
+def test_a_small_network_of_each_family_takes_a_step_and_reads(name, few, tmp_path):
+    step(name, few, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(adapted.NAMES) - set(SMALL)))
-def test_every_other_network_takes_a_step_and_reads(name, few):
-    step(name, few)
+def test_every_other_network_takes_a_step_and_reads(name, few, tmp_path):
+    step(name, few, tmp_path)
+    (tmp_path / "model.pt").unlink()  # gigabytes, in all
 
 
 def test_the_last_layer_alone_is_trained_when_the_rest_is_frozen(few):
@@ -92,7 +97,9 @@ def test_without_a_network_pretrained_weights_are_one_error(hub, monkeypatch):
         build("resnet18", pretrained=True)
 
 
-@pytest.mark.parametrize(("name", "side", "message"), [("vit_b_16", 40, "of 40 pixels"), ("alexnet", 28, "63 pixels")])
+@pytest.mark.parametrize(
+    ("name", "side", "message"), [("vit_b_16", 40, "of 40 pixels"), ("alexnet", 28, "63 to 1024 pixels")]
+)
 def test_a_side_that_a_network_does_not_accept_is_an_error(name, side, message):
     with pytest.raises(DrillError, match=f"{name}.*{message}"):
         build(name, side=side)
