@@ -33,7 +33,7 @@ from mnist_drill.errors import DrillError
 from mnist_drill.files import read_json
 from mnist_drill.models import STAGES, build
 from mnist_drill.report import Table
-from mnist_drill.train import RECIPES, Run, environment, evaluate, fit, has_bfloat16, pick_device, rate_at
+from mnist_drill.train import RECIPES, Run, environment, evaluate, finished, fit, has_bfloat16, pick_device, rate_at
 
 Seconds = dict[str, list[float]]
 GOALS = ("99.0", "99.4")  # test accuracies in percent
@@ -354,7 +354,8 @@ def run_benchmark(
 
 def load_report(path: str | Path) -> dict:
     """A report that the command wrote. Raises `DrillError` for a file that is missing or holds something else."""
-    return read_json(path, lambda report: {**report, "environment": {**report["environment"]}}, "a benchmark")
+    mend = f"`bench --out {path}` writes one"
+    return read_json(path, lambda report: {**report, "environment": {**report["environment"]}}, "a benchmark", mend)
 
 
 def epoch_table(report: dict) -> Table:
@@ -418,7 +419,7 @@ def memory_line(report: dict) -> str:
 
 def _fit(name: str, epochs: int, train: Digits, test: Digits, device: torch.device, seed: int = 1, model=None) -> Run:
     """A run of a network's recipe that prints nothing."""
-    return fit(
+    run = fit(
         build(name, seed) if model is None else model,
         RECIPES[name].with_epochs(epochs),
         train,
@@ -429,6 +430,7 @@ def _fit(name: str, epochs: int, train: Digits, test: Digits, device: torch.devi
         progress=False,
         on_epoch=lambda row: None,
     )
+    return finished(run)
 
 
 def _spread(values: list[float], digits: int = 2) -> str:

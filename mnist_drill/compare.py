@@ -19,7 +19,7 @@ from mnist_drill.evidence import FOLDER
 from mnist_drill.files import read_json, write_atomically
 from mnist_drill.models import build
 from mnist_drill.report import Table, percent
-from mnist_drill.train import Run, environment, fit, pick_device, predict, recipe_for
+from mnist_drill.train import Run, environment, finished, fit, pick_device, predict, recipe_for
 
 # The networks of a published entry to the digit-recognizer competition, and the six of them that voted in it.
 ELEVEN = ("resnet18", "resnet34", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "squeezenet1_0",
@@ -66,7 +66,7 @@ class Comparison:
     @classmethod
     def load(cls, path: Path) -> "Comparison":
         """Reads what `save` wrote. Raises `DrillError` for a file that is missing or holds something else."""
-        return read_json(path, cls._from_dict, "a comparison")
+        return read_json(path, cls._from_dict, "a comparison", "`compare` writes one")
 
     @classmethod
     def _from_dict(cls, values: dict) -> "Comparison":
@@ -175,9 +175,10 @@ def _trained(
         run = Run.load(rows)
         if (run.recipe, run.seed, run.tested_on, run.changes) == (recipe, seed, "validation", {}):
             return checkpoint.load(weights)[0].to(pick_device(device)), run
-    model = build(name, seed)
-    run = fit(model, recipe, train, validation, name=name, seed=seed, device=device, progress=progress)
-    run = replace(run, tested_on="validation")
+    model, state = build(name, seed), folder / f"{name}.state"
+    run = fit(model, recipe, train, validation, name=name, seed=seed, device=device, progress=progress, state=state)
+    run = replace(finished(run), tested_on="validation")
     checkpoint.save(weights, model, name, {})
     run.save(rows)
+    state.unlink()
     return model, run

@@ -21,7 +21,7 @@ from mnist_drill.errors import DrillError
 from mnist_drill.files import read_json, write_atomically
 from mnist_drill.models import seeded
 from mnist_drill.studies import STUDIES
-from mnist_drill.train import Run, fit
+from mnist_drill.train import Run, finished, fit
 
 FOLDER = Path(__file__).parent / "evidence"
 
@@ -125,4 +125,4 @@ def _train(name: str, key: Key, device: str, tick: Callable[[], object]) -> Run:
         model, alternative.recipe, train, test, name=label, seed=seed, device=device, progress=False,
         on_epoch=lambda row: tick(),
     )  # fmt: skip
-    return replace(run, tested_on="validation" if study.validation else "test")
+    return replace(finished(run), tested_on="validation" if study.validation else "test")

@@ -1,11 +1,13 @@
 """Reading JSON, and writing files so that nothing half-written is ever left under their name."""
 
+import dataclasses
 import json
 import os
+import reprlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 from mnist_drill.errors import DrillError
 
@@ -45,15 +47,36 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
             os.unlink(temporary)
 
 
-def read_json(path: str | Path, make: Callable[[Any], Content], what: str) -> Content:
+def read_json(path: str | Path, make: Callable[[Any], Content], what: str, mend: str = "") -> Content:
     """What `make` makes of the values in a JSON file.
 
     Raises `DrillError` for a file that cannot be read, and for one that does not hold `what`: where `make` raises
-    KeyError, TypeError, ValueError or AttributeError.
+    KeyError, TypeError, ValueError or AttributeError. `mend` says what to do then.
     """
     try:
         return make(json.loads(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
-        raise DrillError(f"cannot read {path}: {error.strerror}") from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DrillError(f"{path} does not hold {what} ({type(error).__name__}: {error})") from None
+        raise DrillError(f"cannot read {path}: {error.strerror}{mend and '; '}{mend}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise DrillError(
+            f"{path} does not hold {what} ({type(error).__name__}: {error}){mend and '; '}{mend}"
+        ) from None
+
+
+def dataclass_of(kind: type[Content], values: dict) -> Content:
+    """A dataclass from plain values by name, each of the type that its field says; a whole number is a float, too.
+
+    Raises TypeError for a value of another type, and for a name too much or too few.
+    """
+    for field in dataclasses.fields(kind):
+        if field.name in values and not _is(values[field.name], field.type):
+            raise TypeError(f"{field.name} is {reprlib.repr(values[field.name])}")
+    return kind(**values)
+
+
+def _is(value: Any, wanted: Any) -> bool:
+    if isinstance(value, bool):  # which Python takes for a whole number
+        return wanted is bool
+    if wanted is float:
+        wanted = float | int
+    return isinstance(value, get_origin(wanted) if get_origin(wanted) in (dict, tuple) else wanted)

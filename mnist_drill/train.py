@@ -23,9 +23,10 @@ from tqdm import tqdm
 
 from mnist_drill.augment import Augmentation, augment
 from mnist_drill.data import Digits, normalize
-from mnist_drill.errors import DrillError
-from mnist_drill.files import read_json, write_atomically
+from mnist_drill.errors import DrillError, Interrupted
+from mnist_drill.files import dataclass_of, read_json, write_atomically
 from mnist_drill.models import parameter_count
+from mnist_drill.resume import Training, copied
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -86,6 +87,8 @@ class Recipe:
     def __post_init__(self):
         if not 0 <= self.taper <= 1:
             raise ValueError(f"taper is a share between 0 and 1, not {self.taper}")
+        if not 0 <= self.learning_rate < math.inf:
+            raise ValueError(f"the learning rate is a number from 0, not {self.learning_rate}")
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"unknown optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
 
@@ -168,6 +171,12 @@ class Run:
     train: Score  # the training digits after the last epoch, by `evaluate`: no dropout, no augmentation
     tested_on: str = "test"  # the digits of the test figures: those of the test set, or of the "validation" split
     changes: dict[str, int | bool] = field(default_factory=dict)  # what `models.build` was given besides the name
+    stopped: str = ""  # why it has fewer epochs than its recipe; empty where it has them all
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was the user who ended it before its last epoch."""
+        return self.stopped.startswith("interrupted")
 
     @property
     def last(self) -> Epoch:
@@ -208,18 +217,21 @@ class Run:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Run":
-        """The inverse of `to_dict`. Raises KeyError, TypeError or ValueError for anything else."""
+        """The inverse of `to_dict`. Raises KeyError, TypeError, ValueError or AttributeError for anything else."""
         recipe = dict(values["recipe"])
-        recipe["augmentation"] = Augmentation(**recipe["augmentation"])
+        recipe["augmentation"] = dataclass_of(Augmentation, recipe["augmentation"])
         if recipe["schedule"] is not None:
-            recipe["schedule"] = (Steps if "every" in recipe["schedule"] else OneCycle)(**recipe["schedule"])
-        return cls(
-            **{
+            recipe["schedule"] = dataclass_of(Steps if "every" in recipe["schedule"] else OneCycle, recipe["schedule"])
+        if not values["epochs"]:
+            raise ValueError("a run has epochs")
+        return dataclass_of(
+            cls,
+            {
                 **values,
-                "recipe": Recipe(**recipe),
-                "epochs": tuple(Epoch(**row) for row in values["epochs"]),
-                "train": Score(**values["train"]),
-            }
+                "recipe": dataclass_of(Recipe, recipe),
+                "epochs": tuple(dataclass_of(Epoch, row) for row in values["epochs"]),
+                "train": dataclass_of(Score, values["train"]),
+            },
         )
 
     def save(self, path: str | Path) -> None:
@@ -263,7 +275,10 @@ def train_epoch(
     epoch: int = 1,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> Score:
-    """One pass over `digits` in a new random order; the score is the running one. `progress` wraps the batches."""
+    """One pass over `digits` in a new random order; the score is the running one. `progress` wraps the batches.
+
+    A loss that is not finite ends the pass, and is the score's.
+    """
     model.train()
     augmentation = augmentation_at(recipe, epoch)
     device = digits.labels.device
@@ -277,13 +292,15 @@ def train_epoch(
         with precision:
             logits = model(normalize(images))
         loss = F.cross_entropy(logits.float(), batch.labels)
+        if not loss.isfinite():  # no step can mend it; of a GPU this is the one thing a step waits for
+            loss_sum = loss.detach()
+            break
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         scheduler.step()
         if averaged is not None and step % AVERAGED_STEPS == 0:
             averaged.update_parameters(model)
-        # Sums stay tensors: reading a number out of a GPU at every step would make it wait.
         loss_sum = loss_sum + loss.detach() * len(batch)
         correct = correct + (logits.argmax(dim=1) == batch.labels).sum()
     return Score(loss_sum.item() / len(digits), 100 * correct.item() / len(digits))
@@ -333,6 +350,7 @@ def fit(
     device: str = "auto",
     progress: bool = True,
     on_epoch: Callable[[Epoch], None] = print_epoch,
+    state: str | Path | None = None,
 ) -> Run:
     """Trains `model` in place and returns the run.
 
@@ -340,7 +358,10 @@ def fit(
     averages the weights, the average is what is tested and what `model` ends with.
     `test` is only reported: with any other the weights would be the same. Everything random (the order of the digits,
     augmentation, dropout) follows from `seed`: on the same CPU with as many threads the run is the same, bit for bit.
-    Raises `DrillError` for a device that is not there.
+    With a file `state` the training is kept there after each epoch, and taken up where the file is there already: the
+    run is then the same as one that was never broken off, and `on_epoch` is given the earlier rows, too. An interrupt,
+    or a loss that is not finite, ends the training with the epochs that there are, and `Run.stopped` says why. Raises
+    `DrillError` for a device that is not there, and for a `state` of another training.
     """
     device = pick_device(device)
     torch.manual_seed(seed)
@@ -348,7 +369,8 @@ def fit(
     model.to(device, memory_format=torch.contiguous_format if device.type == "mps" else torch.channels_last)
     train, test = train.to(device), test.to(device)
 
-    steps = recipe.epochs * math.ceil(len(train) / recipe.batch_size)
+    steps_per_epoch = math.ceil(len(train) / recipe.batch_size)
+    steps = recipe.epochs * steps_per_epoch
     optimizer = optimizer_for(model, recipe)
     scheduler = LambdaLR(optimizer, lambda step: rate_at(recipe, step / steps))
 
@@ -358,18 +380,40 @@ def fit(
         averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging**AVERAGED_STEPS))
         result = averaged.module
 
-    rows = []
-    for epoch in range(1, recipe.epochs + 1):
+    training = Training(model, optimizer, scheduler, averaged)
+    identity = {"network": name, "seed": seed, "digits": len(train), "recipe": asdict(recipe)}
+    rows = training.load(state, identity, Epoch) if state else []
+    for row in rows:
+        on_epoch(row)
+    stopped, kept = "", copied(result)
+    for epoch in range(len(rows) + 1, recipe.epochs + 1):
         start = time.perf_counter()
         bar = partial(tqdm, desc=f"epoch {epoch}", leave=False, disable=not progress, file=sys.stdout, mininterval=0.5)
-        fitted = train_epoch(model, recipe, train, optimizer, scheduler, averaged, epoch, bar)
-        if averaged is not None:  # averaged weights need batch norm's statistics anew, of digits as they are read
-            update_bn((normalize(images) for images in train.images[:5_000].split(READ_BATCH)), averaged)
-        tested = evaluate(result, test)
-        seconds = time.perf_counter() - start
-        rows.append(Epoch(epoch, fitted.loss, fitted.accuracy, tested.loss, tested.accuracy, seconds))
-        on_epoch(rows[-1])
-    model.load_state_dict(result.state_dict())
+        try:
+            fitted = train_epoch(model, recipe, train, optimizer, scheduler, averaged, epoch, bar)
+            if averaged is not None:  # averaged weights need batch norm's statistics anew, of digits as they are read
+                update_bn((normalize(images) for images in train.images[:5_000].split(READ_BATCH)), averaged)
+            tested = evaluate(result, test)
+            seconds = time.perf_counter() - start
+            rows.append(Epoch(epoch, fitted.loss, fitted.accuracy, tested.loss, tested.accuracy, seconds))
+            if math.isfinite(fitted.loss):
+                kept = copied(result)
+                if state:
+                    training.save(state, identity, rows)
+            else:
+                step, rate = scheduler.last_epoch - (epoch - 1) * steps_per_epoch + 1, scheduler.get_last_lr()[0]
+                stopped = (
+                    f"loss {fitted.loss} in epoch {epoch}, step {step}, at learning rate {rate:.3g}, perhaps too large"
+                )
+            on_epoch(rows[-1])
+        except KeyboardInterrupt:
+            if not rows:
+                raise
+            stopped = f"interrupted after epoch {len(rows)}"
+        if stopped:
+            print(f"The training ended early: {stopped}", flush=True)
+            break
+    model.load_state_dict(kept)
     return Run(
         name=name,
         parameters=parameter_count(model),
@@ -378,7 +422,17 @@ def fit(
         environment=environment(device, recipe),
         epochs=tuple(rows),
         train=evaluate(model, train),
+        stopped=stopped,
     )
+
+
+def finished(run: Run) -> Run:
+    """The run, if it has all of its epochs. Raises `Interrupted` or, where it diverged, `DrillError`."""
+    if run.interrupted:
+        raise Interrupted("the same command goes on; what is finished is kept")
+    if run.stopped:
+        raise DrillError(f"{run.name}, seed {run.seed}: {run.stopped}")
+    return run
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from mnist_drill import compare, data
+from mnist_drill import compare, data, train
 from mnist_drill.compare import Comparison
 from mnist_drill.data import Digits
-from mnist_drill.errors import DrillError
+from mnist_drill.errors import DrillError, Interrupted
 from mnist_drill.models import build, parameter_count
 from mnist_drill.train import evaluate
 
@@ -61,6 +61,30 @@ def test_what_is_there_is_not_trained_again_unless_the_recipe_differs(trained, m
     assert trainings == ["sprint"]
     again(folder, seed=2)
     assert trainings == ["sprint", *NAMES]
+
+
+def test_an_interrupted_comparison_is_taken_up(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "load", lambda: few)
+    whole = again(tmp_path / "whole")
+    train_epoch = train.train_epoch
+    epochs = []
+
+    def broken(*arguments):
+        epochs.append(1)
+        if len(epochs) == 4:  # the second of the second network
+            raise KeyboardInterrupt
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(train, "train_epoch", broken)
+    with pytest.raises(Interrupted):
+        again(tmp_path / "broken")
+    assert not (tmp_path / "broken" / "sprint.json").exists()
+    taken_up = again(tmp_path / "broken")
+    assert len(epochs) == 7
+    assert [(x.name, x.validation, x.test) for x in taken_up.entries] == [
+        (x.name, x.validation, x.test) for x in whole.entries
+    ]
+    assert not list((tmp_path / "broken").glob("*.state"))
 
 
 def test_it_comes_back_from_its_file(trained, tmp_path):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mnist_drill import data, evidence
-from mnist_drill.errors import DrillError
+from mnist_drill import data, evidence, train
+from mnist_drill.errors import DrillError, Interrupted
 from mnist_drill.models import parameter_count
 from mnist_drill.studies import STUDIES
 from mnist_drill.train import RECIPES
@@ -45,6 +45,7 @@ def without_seconds(runs):
     return [replace(run, epochs=tuple(replace(row, seconds=0) for row in run.epochs)) for run in runs]
 
 
+@pytest.mark.slow
 def test_a_killed_command_ends_with_the_same_runs(small, tmp_path, monkeypatch):
     monkeypatch.setattr(evidence, "FOLDER", tmp_path / "whole")
     assert program(tmp_path / "whole").wait() == 0
@@ -97,6 +98,22 @@ def test_alternatives_are_read_on_the_digits_that_they_do_not_train_on(small, mo
     evidence.collect("small", 1, "cpu")
     assert [(len(train), len(test)) for train, test in seen] == [(416, 84)] * 2
     assert {run.tested_on for run in evidence.load_runs("small")} == {"validation"}
+
+
+def test_a_run_that_was_interrupted_is_not_stored(small, monkeypatch):
+    train_epoch = train.train_epoch
+    epochs = []
+
+    def broken(*arguments):
+        epochs.append(1)
+        if len(epochs) == 5:  # the second of the second run
+            raise KeyboardInterrupt
+        return train_epoch(*arguments)
+
+    monkeypatch.setattr(train, "train_epoch", broken)
+    with pytest.raises(Interrupted):
+        evidence.collect("small", 1, "cpu")
+    assert [len(run.epochs) for run in evidence.load_runs("small")] == [3]
 
 
 @pytest.mark.parametrize("name", STUDIES)
