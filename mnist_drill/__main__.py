@@ -3,6 +3,7 @@
 import json
 import statistics
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -31,7 +32,7 @@ from mnist_drill import (
 )
 from mnist_drill.data import Digits
 from mnist_drill.ensemble import accuracy, vote
-from mnist_drill.errors import DrillError
+from mnist_drill.errors import DrillError, Interrupted
 from mnist_drill.files import ensure_writable, write_atomically
 from mnist_drill.models import NETWORKS, build, check_name, parameter_count
 from mnist_drill.report import Table, percent, spread_table
@@ -39,6 +40,7 @@ from mnist_drill.train import (
     DEVICES,
     OPTIMIZERS,
     Epoch,
+    Run,
     confusion_matrix,
     evaluate,
     fit,
@@ -71,7 +73,7 @@ def read_config(context: click.Context, option: click.Option, path: Path | None)
         return
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DrillError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     options = {x.name: x for x in context.command.params if isinstance(x, click.Option) and x.name != option.name}
     defaults = {}
@@ -104,6 +106,7 @@ def read_config(context: click.Context, option: click.Option, path: Path | None)
 @click.option("--freeze", is_flag=True, help="Train the last layer only.")
 @click.option("--table", type=click.Path(path_type=Path), metavar="FILE",
               help="Train on a train.csv of the competition, of which a sixth is kept to test on.")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Take up the training that was broken off in OUT, where there is one.")
 @click.option("--track", type=click.Choice(tracking.TRACKERS), help="Tell MLflow or TensorBoard of the run.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Decides everything random.")
 @device_option
@@ -114,6 +117,7 @@ def train_command(
     pretrained: bool,
     freeze: bool,
     table: Path | None,
+    resume: bool,
     track: str | None,
     seed: int,
     device: str,
@@ -133,12 +137,21 @@ def train_command(
     changes = {key: value for key, value in given.items() if value}
     if changes and name in NETWORKS:
         raise DrillError(f"--resize, --pretrained and --freeze are for torchvision's networks, and {name} is not one")
-    recipe = replace(recipe_for(name), **{key: value for key, value in changed_recipe.items() if value is not None})
+    try:
+        recipe = replace(recipe_for(name), **{key: value for key, value in changed_recipe.items() if value is not None})
+    except ValueError as error:
+        raise DrillError(str(error)) from None
     tracker = tracking.tracker(track, name, out)
     ensure_writable(out)
     train, test = data.load() if table is None else data.split(competition.read_train(table))
     model = build(name, seed, **changes)
     files = [out / f"{name}.pt", out / f"{name}.json"]
+    state = out / f"{name}.state"
+    if state.exists() and not resume:
+        raise DrillError(f"{state} is of a training that was broken off: add --resume to go on, or remove the file")
+    if resume and not state.exists() and all(map(Path.exists, files)) and Run.load(files[1]).recipe == recipe:
+        click.echo(f"{files[0]} and {files[1]} are finished")
+        return
 
     def on_epoch(row: Epoch) -> None:
         print_epoch(row)
@@ -148,14 +161,22 @@ def train_command(
         tracker.start(
             {"network": name, "seed": seed, "parameters": parameter_count(model), **asdict(recipe), **changes}
         )
-        run = fit(
-            model, recipe, train, test, name=name, seed=seed, device=device, progress=sys.stdout.isatty(),
-            on_epoch=on_epoch,
-        )  # fmt: skip
+        run = None
+        with suppress(KeyboardInterrupt):
+            run = fit(
+                model, recipe, train, test, name=name, seed=seed, device=device, progress=sys.stdout.isatty(),
+                on_epoch=on_epoch, state=state,
+            )  # fmt: skip
+        if run is None or run.interrupted:
+            kept = f"{state} has the finished epochs; the same command with --resume goes on"
+            raise Interrupted(kept if state.exists() else "no epoch was finished that could be kept")
         run = replace(run, changes=changes, tested_on="test" if table is None else "validation")
         checkpoint.save(files[0], model, name, changes)
         run.save(files[1])
+        state.unlink(missing_ok=True)
         click.echo(f"wrote {files[0]} and {files[1]}")
+        if run.stopped:
+            raise DrillError(run.stopped)
         if track is not None:
             with TemporaryDirectory() as folder:
                 pictures_of_run = [Path(folder) / "curves.png", Path(folder) / "confusion.png"]
@@ -189,6 +210,17 @@ def evaluate_command(file: Path, network: str | None, device: str) -> None:
     score = evaluate(model, test)
     click.echo(f"{name}: test accuracy {score.accuracy:.2f} %, test loss {score.loss:.4f}\n")
     click.echo(Table(["label \\ predicted", *range(10)], _numbered(confusion_matrix(model, test).tolist())))
+
+
+@cli.command("export", short_help="Write a checkpoint in another format, to share it.")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("path", type=click.Path(path_type=Path), metavar="OUT")
+@network_option
+def export_command(file: Path, path: Path, network: str | None) -> None:
+    """Write the checkpoint FILE as OUT: in the safetensors format if that ends in .safetensors, in torch's if not."""
+    model, name, changes = checkpoint.read(file, network)
+    checkpoint.save(path, model, name, changes)
+    click.echo(f"wrote {path}")
 
 
 @cli.command("predict", short_help="Read digits in pictures.")
@@ -286,11 +318,20 @@ def submit_command(table: Path, files: tuple[Path, ...], out: Path, device: str)
 @click.option("--vote", "voters", multiple=True, metavar="NAME",
               help="Add an entry in which this one of NAMES votes. Can be given more than once.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Decides everything random.")
+@click.option(
+    "--store", is_flag=True, help="Keep the figures in the package, too: the README and the appendix show them."
+)
 @device_option
 @click.option("--out", type=click.Path(path_type=Path), default="runs/comparison", show_default=True,
               help="Folder to write to.")  # fmt: skip
 def compare_command(
-    names: tuple[str, ...], epochs: int | None, voters: tuple[str, ...], seed: int, device: str, out: Path
+    names: tuple[str, ...],
+    epochs: int | None,
+    voters: tuple[str, ...],
+    seed: int,
+    store: bool,
+    device: str,
+    out: Path,
 ) -> None:
     """Train the networks NAMES and the course's own, and compare accuracy, size, time and operations.
 
@@ -312,7 +353,8 @@ def compare_command(
         names, voters, folder=out, epochs=epochs, seed=seed, device=device, progress=sys.stdout.isatty(), say=click.echo
     )
     table = compare.table(comparison)
-    comparison.save(out / "comparison.json")
+    for folder in [out, evidence.FOLDER] if store else [out]:
+        comparison.save(folder / "comparison.json")
     write_atomically(out / "comparison.md", table.markdown() + "\n")
     plots.accuracy_against_parameters(comparison.entries, path=out / "comparison.png")
     click.echo(f"{table}\nwrote {out / 'comparison'}.md, .json and .png")
@@ -406,6 +448,12 @@ def main() -> None:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         click.echo(f"Error: {' '.join(message.split())}", err=True)
         sys.exit(2)
+    except torch.OutOfMemoryError:
+        click.echo("Error: the GPU's memory is full: choose a smaller --batch-size, or --device cpu", err=True)
+        sys.exit(2)
+    except Interrupted as error:
+        click.echo(f"Interrupted: {error}", err=True)
+        sys.exit(130)
     except click.Abort:
         click.echo("Interrupted.", err=True)
         sys.exit(130)

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -196,6 +197,20 @@ def test_predict_reads_pictures_as_evaluate_reads_their_digits(drill, few, tmp_p
     assert (status, out.splitlines()[1].split()[1]) == (0, str(read[3]["digit"]))
 
 
+def test_an_exported_checkpoint_is_the_same_network(drill, tmp_path):
+    options = ["--epochs", 1, "--device", "cpu", "--resize", 32, "--freeze", "--out", tmp_path]
+    drill("train", "shufflenet_v2_x0_5", *options)
+    shared = tmp_path / "shared.safetensors"
+    assert drill("export", tmp_path / "shufflenet_v2_x0_5.pt", shared)[0] == 0
+    assert drill("export", shared, tmp_path / "back.pt")[0] == 0
+    said = {
+        drill("evaluate", tmp_path / name)[1] for name in ("shufflenet_v2_x0_5.pt", "shared.safetensors", "back.pt")
+    }
+    assert len(said) == 1
+    _, name, changes = checkpoint.read(shared)
+    assert (name, changes) == ("shufflenet_v2_x0_5", {"side": 32, "freeze": True})
+
+
 def test_submit_votes_and_writes_the_entry(drill, few, tmp_path):
     drill("train", "sprint", "--device", "cpu", "--out", tmp_path)
     pixels = (few[1].images.flatten(1) * 255).round().int().tolist()
@@ -208,6 +223,47 @@ def test_submit_votes_and_writes_the_entry(drill, few, tmp_path):
     assert [int(number) for number, _ in rows[1:]] == list(range(1, 501))
     right = sum(int(label) == int(truth) for (_, label), truth in zip(rows[1:], few[1].labels, strict=True))
     assert 100 * right / 500 == pytest.approx(evaluate(checkpoint.load(model)[0], few[1]).accuracy)
+
+
+def test_a_training_that_was_interrupted_is_taken_up(drill, few, tmp_path, monkeypatch):
+    arguments = ["train", "stage2", "--epochs", 3, "--device", "cpu", "--out"]
+    drill(*arguments, tmp_path / "whole")
+    rows = [replace(row, seconds=0) for row in Run.load(tmp_path / "whole" / "stage2.json").epochs]
+
+    def interrupt(row):
+        if row.epoch == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "print_epoch", interrupt)
+        status, _, errors = drill(*arguments, tmp_path / "broken")
+    assert (status, len(errors.splitlines())) == (130, 1)
+    assert "--resume" in errors
+    status, _, errors = drill(*arguments, tmp_path / "broken")
+    assert (status, len(errors.splitlines())) == (2, 1)
+    assert "stage2.state" in errors
+    assert drill(*arguments, tmp_path / "broken", "--resume")[0] == 0
+    assert [replace(row, seconds=0) for row in Run.load(tmp_path / "broken" / "stage2.json").epochs] == rows
+    ours, theirs = (checkpoint.load(tmp_path / name / "stage2.pt")[0].state_dict() for name in ("broken", "whole"))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+    assert sorted(path.name for path in (tmp_path / "broken").iterdir()) == ["stage2.json", "stage2.pt"]
+    monkeypatch.setattr(command, "fit", lambda *a, **k: pytest.fail("trained again"))
+    assert "finished" in drill(*arguments, tmp_path / "broken", "--resume")[1]
+
+
+def test_a_training_that_diverges_is_one_line_and_kept(drill, tmp_path):
+    options = ["--learning-rate", "1e30", "--device", "cpu", "--out", tmp_path]
+    status, _, errors = drill("train", "stage2", *options)
+    assert (status, len(errors.splitlines())) == (2, 1)
+    assert "epoch 1, step" in errors
+    assert Run.load(tmp_path / "stage2.json").stopped in errors
+    assert checkpoint.load(tmp_path / "stage2.pt")[1] == "stage2"
+
+
+@pytest.mark.parametrize("rate", ["nan", "inf"])
+def test_a_rate_that_is_no_number_is_refused(drill, tmp_path, rate):
+    status, _, errors = drill("train", "stage2", "--learning-rate", rate, "--out", tmp_path)
+    assert (status, len(errors.splitlines())) == (2, 1)
 
 
 def test_ensemble_tests_each_network_and_the_vote(drill, few, tmp_path):

@@ -47,6 +47,7 @@ def container(mnist, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_it_trains_and_writes_only_into_the_mounted_folder(container, tmp_path):
     (mounted,) = steps("VOLUME")
 
