@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
+from matplotlib.transforms import Bbox
 from torch import Tensor, nn
 
 from mnist_drill.augment import Augmentation, augment
@@ -143,17 +144,15 @@ def accuracy_against_parameters(entries: Sequence[Entry], path: Path | None = No
     The course's own networks stand out; a bar of twice the standard error shows what 10,000 digits can tell apart.
     """
     figure, axis = plt.subplots(figsize=(9.6, 4.2))
-    for place, entry in enumerate(sorted(entries, key=lambda entry: entry.parameters)):
+    for entry in entries:
         colour = ORANGE if entry.name in NETWORKS else GREY if entry.members else BLUE
         error = 2 * (entry.test * (100 - entry.test) / 10_000) ** 0.5
         axis.errorbar([entry.parameters], [entry.test], [error], fmt="o", color=colour, markersize=5, elinewidth=1)
-        # To the right and to the left in turn: neighbours' names would overlap.
-        side, move = ("left", 6) if place % 2 == 0 else ("right", -6)
-        axis.annotate(entry.name, (entry.parameters, entry.test), xytext=(move, 0), textcoords="offset points",
-                      fontsize=8, ha=side, va="center")  # fmt: skip
     axis.set(xscale="log", xlabel="parameters", ylabel="test accuracy, %")
     axis.margins(x=0.15)
     axis.grid(alpha=0.3)
+    figure.tight_layout()
+    _name(axis, {entry.name: (entry.parameters, entry.test) for entry in entries})
     _show(figure, path)
 
 
@@ -254,6 +253,23 @@ def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 
 
 def _accuracies(run: Run, part: str) -> list[float]:
     return [getattr(row, f"{part}_accuracy") for row in run.epochs]
+
+
+def _name(axis: plt.Axes, points: dict[str, tuple[float, float]]) -> None:
+    """Writes a name beside each point, on the first side where it covers no other name and no point."""
+    renderer = axis.figure.canvas.get_renderer()
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in axis.transData.transform(list(points.values()))]
+    for name, point in points.items():
+        for side, move in (("left", (6, 0)), ("right", (-6, 0)), ("left", (6, 8)), ("left", (6, -8)),
+                           ("right", (-6, 8)), ("right", (-6, -8))):  # fmt: skip
+            text = axis.annotate(name, point, xytext=move, textcoords="offset points", fontsize=8, ha=side, va="center")
+            box = text.get_window_extent(renderer)
+            if not any(box.overlaps(other) for other in taken):
+                break
+            text.remove()
+        else:
+            axis.add_artist(text)  # on the last side, if there is room on none
+        taken.append(box)
 
 
 def _grid(count: int, columns: int, width: float, height: float) -> tuple[plt.Figure, Sequence[plt.Axes]]:

@@ -125,7 +125,8 @@ class Result(Table):
             values = [[figure(seed) for seed in seeds] for figure in figures.values()]
             rows.append([f"over {counted(seeds)} seeds, mean ± standard deviation", *map(mean_and_spread, values), "–"])
             rows.append([f"over {counted(seeds)} seeds, lowest", *(percent(min(column)) for column in values), "–"])
-        super().__init__([f"{run.parameters:,} parameters, {len(run.epochs)} epochs", *figures, "seconds"], rows)
+        epochs = f"{len(run.epochs)} epoch{'s' if len(run.epochs) > 1 else ''}"
+        super().__init__([f"{run.parameters:,} parameters, {epochs}", *figures, "seconds"], rows)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {"text/plain": repr(self), "text/markdown": self.markdown(), RUN_MIME: self.run.to_dict()}
