@@ -141,17 +141,23 @@ def train_command(
         recipe = replace(recipe_for(name), **{key: value for key, value in changed_recipe.items() if value is not None})
     except ValueError as error:
         raise DrillError(str(error)) from None
-    tracker = tracking.tracker(track, name, out)
-    ensure_writable(out)
-    train, test = data.load() if table is None else data.split(competition.read_train(table))
-    model = build(name, seed, **changes)
     files = [out / f"{name}.pt", out / f"{name}.json"]
     state = out / f"{name}.state"
     if state.exists() and not resume:
         raise DrillError(f"{state} is of a training that was broken off: add --resume to go on, or remove the file")
-    if resume and not state.exists() and all(map(Path.exists, files)) and Run.load(files[1]).recipe == recipe:
-        click.echo(f"{files[0]} and {files[1]} are finished")
-        return
+    if resume and not state.exists() and all(map(Path.exists, files)):
+        run = Run.load(files[1])
+        if (run.recipe, run.seed, run.changes) == (recipe, seed, changes):
+            click.echo(f"{files[0]} and {files[1]} are finished")
+            return
+    tracker = tracking.tracker(track, name, out)
+    parts = None if table is None else data.split(competition.read_train(table))
+    ensure_writable(out)
+    train, test = parts or data.load()
+    model = build(name, seed, **changes)
+
+    # A state of the same network with other options is another training.
+    label = " ".join([name, *(f"{key}={value}" for key, value in changes.items()), str(table or "")]).strip()
 
     def on_epoch(row: Epoch) -> None:
         print_epoch(row)
@@ -164,13 +170,13 @@ def train_command(
         run = None
         with suppress(KeyboardInterrupt):
             run = fit(
-                model, recipe, train, test, name=name, seed=seed, device=device, progress=sys.stdout.isatty(),
+                model, recipe, train, test, name=label, seed=seed, device=device, progress=sys.stdout.isatty(),
                 on_epoch=on_epoch, state=state,
             )  # fmt: skip
         if run is None or run.interrupted:
             kept = f"{state} has the finished epochs; the same command with --resume goes on"
             raise Interrupted(kept if state.exists() else "no epoch was finished that could be kept")
-        run = replace(run, changes=changes, tested_on="test" if table is None else "validation")
+        run = replace(run, name=name, changes=changes, tested_on="test" if table is None else "validation")
         checkpoint.save(files[0], model, name, changes)
         run.save(files[1])
         state.unlink(missing_ok=True)

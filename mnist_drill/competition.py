@@ -21,6 +21,8 @@ def read_train(path: Path) -> Digits:
     Raises `DrillError`, naming file and row, for anything else.
     """
     rows = _rows(path, ["label", *PIXELS])
+    if len(rows) < 12:
+        raise DrillError(f"{path} has {len(rows)} rows, too few to train on and to test on: give the whole train.csv")
     labels = rows[:, 0]
     if (labels > 9).any():
         number = int((labels > 9).argmax())

@@ -1,11 +1,12 @@
 """A training between two epochs, kept in a file so that it can be taken up as if it had never been broken off."""
 
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel
@@ -47,7 +48,7 @@ class Training:
         if not path.exists():
             return []
         try:
-            content = copied(read_archive(path))
+            content = deepcopy(read_archive(path))
             if content["format"] != FORMAT:
                 raise ValueError(f"format {content['format']}")
             other = [key for key in identity if content["identity"][key] != identity[key]]
@@ -67,14 +68,6 @@ class Training:
         return rows
 
 
-def copied(content: Any) -> Any:
-    """A copy of nested dictionaries and lists, and of the tensors in them; a network or optimizer gives its state."""
-    if isinstance(content, nn.Module):
-        content = content.state_dict()
-    if isinstance(content, Tensor):
-        return content.detach().clone()
-    if isinstance(content, dict):
-        return {key: copied(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [copied(value) for value in content]
-    return content
+def copied(model: nn.Module) -> dict:
+    """A copy of a network's state, with what some networks note beside their weights."""
+    return deepcopy(model.state_dict())

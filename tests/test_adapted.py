@@ -41,6 +41,20 @@ def test_a_small_network_of_each_family_takes_a_step_and_reads(name, few, tmp_pa
     step(name, few, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["mnasnet0_5", "squeezenet1_1"])
+def test_a_training_is_taken_up(name, few, tmp_path):
+    def trained(state=None):
+        model = build(name, 1)
+        options = {"seed": 1, "device": "cpu", "progress": False, "on_epoch": lambda row: None}
+        fit(model, STEP.with_epochs(2), few[0][:16], few[1][:4], name=name, state=state, **options)
+        return model.state_dict()
+
+    whole = trained()
+    trained(tmp_path / "state")
+    again = trained(tmp_path / "state")
+    assert all(torch.equal(value, again[key]) for key, value in whole.items())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(adapted.NAMES) - set(SMALL)))
 def test_every_other_network_takes_a_step_and_reads(name, few, tmp_path):

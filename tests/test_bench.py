@@ -83,6 +83,7 @@ def test_tables_take_medians_and_say_who_did_not_arrive():
     ]
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark_says_and_returns_every_comparison(few, monkeypatch):
     said = []
     monkeypatch.setattr(bench.data, "load", lambda: few)

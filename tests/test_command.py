@@ -80,6 +80,7 @@ def test_evaluate_prints_accuracy_and_confusion_matrix(drill, few, tmp_path):
         (["evaluate", "FILE"], "FILE is not a checkpoint"),
         (["train", "stage4", "--resize", "32"], "stage4"),
         (["train", "resnet-18"], "did you mean resnet18"),
+        (["train", "stage4", "--table", "FILE"], "FILE, row 1"),
         (["predict", "FILE", "FILE"], "FILE is not a checkpoint"),
         (["submit", "FILE", "FILE"], "row 1"),
         (["evaluate", "FILE", "--network", "stage2"], "FILE"),
@@ -249,6 +250,25 @@ def test_a_training_that_was_interrupted_is_taken_up(drill, few, tmp_path, monke
     assert sorted(path.name for path in (tmp_path / "broken").iterdir()) == ["stage2.json", "stage2.pt"]
     monkeypatch.setattr(command, "fit", lambda *a, **k: pytest.fail("trained again"))
     assert "finished" in drill(*arguments, tmp_path / "broken", "--resume")[1]
+    with pytest.raises(pytest.fail.Exception):  # another seed is another training
+        drill(*arguments, tmp_path / "broken", "--resume", "--seed", 2)
+
+
+def test_a_training_is_not_taken_up_with_other_options(drill, tmp_path, monkeypatch):
+    arguments = ["train", "shufflenet_v2_x0_5", "--epochs", 2, "--device", "cpu", "--out", tmp_path]
+
+    def interrupt(row):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "print_epoch", interrupt)
+        assert drill(*arguments, "--freeze")[0] == 130
+    status, _, errors = drill(*arguments, "--resume")
+    assert (status, len(errors.splitlines())) == (2, 1)
+    assert "another network" in errors
+    assert drill(*arguments, "--resume", "--freeze")[0] == 0
+    run = Run.load(tmp_path / "shufflenet_v2_x0_5.json")
+    assert (run.name, run.changes, len(run.epochs)) == ("shufflenet_v2_x0_5", {"freeze": True}, 2)
 
 
 def test_a_training_that_diverges_is_one_line_and_kept(drill, tmp_path):
@@ -316,6 +336,7 @@ def test_evidence_takes_the_run_of_a_notebook(drill, tmp_path, monkeypatch):
     assert command.evidence.load_runs("stage1") == [book.run()]
 
 
+@pytest.mark.slow
 def test_bench_measures_a_part_and_keeps_the_others(drill, tmp_path):
     path = tmp_path / "bench.json"
     status, _, errors = drill("bench", "--quick", "--only", "limit", "--out", path)

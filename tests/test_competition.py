@@ -70,6 +70,7 @@ def edited(row, column, value):
         (lambda lines: [*lines[:5], lines[5].rpartition(",")[0], *lines[6:]], "row 6: 784 values where 785 belong"),
         (lambda lines: [lines[0], *(line.rpartition(",")[0] for line in lines[1:])], "row 2: 784 values"),
         (lambda lines: lines[:1], "no row below its header"),
+        (lambda lines: lines[:4], "3 rows, too few"),
         (lambda lines: [], "is empty|row 1"),
     ],
 )
