@@ -1,7 +1,10 @@
+import http.server
+import threading
+
 import matplotlib
 import pytest
 
-from mnist_drill import data
+from mnist_drill import data, train
 
 matplotlib.use("Agg")
 
@@ -17,3 +20,43 @@ def few(mnist):
     """500 training and 500 test digits: enough to train on for a moment."""
     train, test = mnist
     return train[:500], test[:500]
+
+
+@pytest.fixture
+def interrupted_at(monkeypatch):
+    """Has Ctrl-C pressed once, at the start of the epoch of that number, counted over all trainings of a test.
+
+    Returns a list with an element for each epoch that was begun.
+    """
+
+    def arrange(number):
+        train_epoch = train.train_epoch
+        epochs = []
+
+        def broken(*arguments):
+            epochs.append(1)
+            if len(epochs) == number:
+                raise KeyboardInterrupt
+            return train_epoch(*arguments)
+
+        monkeypatch.setattr(train, "train_epoch", broken)
+        return epochs
+
+    return arrange
+
+
+@pytest.fixture
+def serve_as_mirror(monkeypatch):
+    """Starts a server on this machine with that handler of requests; it is then the only mirror."""
+    servers = []
+
+    def serve(handler):
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(data, "MIRRORS", (f"http://127.0.0.1:{server.server_port}/",))
+
+    yield serve
+    for server in servers:
+        server.shutdown()

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from mnist_drill import compare, data, train
+from mnist_drill import compare, data
 from mnist_drill.compare import Comparison
 from mnist_drill.data import Digits
 from mnist_drill.errors import DrillError, Interrupted
@@ -63,19 +63,10 @@ def test_what_is_there_is_not_trained_again_unless_the_recipe_differs(trained, m
     assert trainings == ["sprint", *NAMES]
 
 
-def test_an_interrupted_comparison_is_taken_up(few, tmp_path, monkeypatch):
+def test_an_interrupted_comparison_is_taken_up(few, tmp_path, monkeypatch, interrupted_at):
     monkeypatch.setattr(data, "load", lambda: few)
     whole = again(tmp_path / "whole")
-    train_epoch = train.train_epoch
-    epochs = []
-
-    def broken(*arguments):
-        epochs.append(1)
-        if len(epochs) == 4:  # the second of the second network
-            raise KeyboardInterrupt
-        return train_epoch(*arguments)
-
-    monkeypatch.setattr(train, "train_epoch", broken)
+    epochs = interrupted_at(4)  # the second of the second network
     with pytest.raises(Interrupted):
         again(tmp_path / "broken")
     assert not (tmp_path / "broken" / "sprint.json").exists()

@@ -2,7 +2,6 @@ import gzip
 import http.server
 import os
 import shutil
-import threading
 import time
 from typing import ClassVar
 
@@ -31,7 +30,7 @@ def closed(monkeypatch, tmp_path_factory):
 
 
 @pytest.fixture
-def mirror(mnist, monkeypatch, closed):
+def mirror(mnist, closed, serve_as_mirror):
     """A mirror on this machine; `answer` decides what it sends for a file, and `asked` lists what was asked for."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -58,12 +57,8 @@ def mirror(mnist, monkeypatch, closed):
         def log_message(self, *args):
             pass
 
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(data, "MIRRORS", (f"http://127.0.0.1:{server.server_port}/",))
-    yield Handler
-    server.shutdown()
+    serve_as_mirror(Handler)
+    return Handler
 
 
 def names(folder):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_drill import data, evidence, train
+from mnist_drill import data, evidence
 from mnist_drill.errors import DrillError, Interrupted
 from mnist_drill.models import parameter_count
 from mnist_drill.studies import STUDIES
@@ -100,17 +100,8 @@ def test_alternatives_are_read_on_the_digits_that_they_do_not_train_on(small, mo
     assert {run.tested_on for run in evidence.load_runs("small")} == {"validation"}
 
 
-def test_a_run_that_was_interrupted_is_not_stored(small, monkeypatch):
-    train_epoch = train.train_epoch
-    epochs = []
-
-    def broken(*arguments):
-        epochs.append(1)
-        if len(epochs) == 5:  # the second of the second run
-            raise KeyboardInterrupt
-        return train_epoch(*arguments)
-
-    monkeypatch.setattr(train, "train_epoch", broken)
+def test_a_run_that_was_interrupted_is_not_stored(small, interrupted_at):
+    interrupted_at(5)  # the second of the second run
     with pytest.raises(Interrupted):
         evidence.collect("small", 1, "cpu")
     assert [len(run.epochs) for run in evidence.load_runs("small")] == [3]

@@ -10,7 +10,6 @@ import os
 import random
 import signal
 import sys
-import threading
 import time
 from dataclasses import replace
 
@@ -171,7 +170,7 @@ def test_a_file_whose_writing_is_killed_is_the_old_or_the_new_one(tmp_path):
 
 
 @pytest.fixture
-def slow_mirror(mnist, monkeypatch):
+def slow_mirror(mnist, serve_as_mirror):
     """A mirror on this machine that sends every file in a few tenths of a second, and no other source."""
     raw = data.data_folder() / "MNIST" / "raw"
     packed = {name: gzip.compress((raw / name).read_bytes(), 1) for name in data.CHECKSUMS}
@@ -192,12 +191,7 @@ def slow_mirror(mnist, monkeypatch):
         def log_message(self, *args):
             pass
 
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(data, "MIRRORS", (f"http://127.0.0.1:{server.server_port}/",))
-    yield
-    server.shutdown()
+    serve_as_mirror(Handler)
 
 
 def test_a_fetch_that_is_killed_again_and_again_leaves_whole_files(slow_mirror, tmp_path):
