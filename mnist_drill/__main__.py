@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 import click
 import torch
+from torch import Tensor
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,7 +28,6 @@ from mnist_drill import (
     evidence,
     pages,
     pictures,
-    plots,
     tracking,
 )
 from mnist_drill.data import Digits
@@ -184,6 +184,8 @@ def train_command(
         if run.stopped:
             raise DrillError(run.stopped)
         if track is not None:
+            from mnist_drill import plots  # here, because matplotlib would lengthen the start of every command
+
             with TemporaryDirectory() as folder:
                 pictures_of_run = [Path(folder) / "curves.png", Path(folder) / "confusion.png"]
                 lowest = min(97.0, *(row.test_accuracy for row in run.epochs))
@@ -248,7 +250,7 @@ def predict_command(
     model.to(pick_device(device))
     paths = pictures.find(images)
     digits = torch.stack([pictures.read(path) for path in paths])
-    probabilities = predict(model, Digits(digits, torch.zeros(len(digits), dtype=torch.int64))).softmax(dim=1)
+    probabilities = predict(model, _unlabelled(digits)).softmax(dim=1)
     read = [
         {"file": str(path), "digit": int(row.argmax()), "probabilities": [round(p, 6) for p in row.tolist()]}
         for path, row in zip(paths, probabilities, strict=True)
@@ -259,6 +261,8 @@ def predict_command(
         rows = [[x["file"], x["digit"], *(f"{p:.3f}" for p in x["probabilities"])] for x in read]
         click.echo(Table(["file", "digit", *(f"P({digit})" for digit in range(10))], rows))
     if show is not None:
+        from mnist_drill import plots
+
         titles = [f"{path.name}: {x['digit']}" for path, x in zip(paths, read, strict=True)]
         plots.digit_grid(digits, titles, columns=min(10, len(digits)), path=show)
         click.echo(f"wrote {show}", err=as_json)
@@ -311,8 +315,7 @@ def submit_command(table: Path, files: tuple[Path, ...], out: Path, device: str)
     Of several checkpoints each has a vote.
     """
     ensure_writable(out.parent)
-    images = competition.read_test(table)
-    digits = Digits(images, torch.zeros(len(images), dtype=torch.int64))
+    digits = _unlabelled(competition.read_test(table))
     models = [checkpoint.load(file)[0].to(pick_device(device)) for file in files]
     competition.write_entry(out, vote([predict(model, digits) for model in models]))
     click.echo(f"wrote {out}: {len(digits):,} labels")
@@ -355,6 +358,8 @@ def compare_command(
             raise DrillError(f"--vote {name}: it is not among the networks to compare, {', '.join(names)}")
     pick_device(device)
     ensure_writable(out)
+    from mnist_drill import plots
+
     comparison = compare.compare(
         names, voters, folder=out, epochs=epochs, seed=seed, device=device, progress=sys.stdout.isatty(), say=click.echo
     )
@@ -437,6 +442,11 @@ def badges_command(repository: str) -> None:
     The notebooks also learn from it which repository to bring into Colab. Run it again to change the address.
     """
     pages.put_badges(repository)
+
+
+def _unlabelled(images: Tensor) -> Digits:
+    """Digits to be read, each with the label 0 in place of one that nobody knows."""
+    return Digits(images, torch.zeros(len(images), dtype=torch.int64))
 
 
 def _numbered(rows: list[list[int]]) -> list[list[int]]:

@@ -78,9 +78,9 @@ def notebooks(root: Path = ROOT) -> list[Notebook]:
     return [Notebook(path) for path in sorted((root / "notebooks").glob("0*.ipynb"))]
 
 
-def appendices(root: Path = ROOT) -> list[Notebook]:
-    """The notebooks without a number, by name."""
-    return [Notebook(path) for path in sorted((root / "notebooks").glob("appendix_*.ipynb"))]
+def every_notebook(root: Path = ROOT) -> list[Notebook]:
+    """The numbered notebooks, then the appendices by name."""
+    return notebooks(root) + [Notebook(path) for path in sorted((root / "notebooks").glob("appendix_*.ipynb"))]
 
 
 def results_table(books: list[Notebook]) -> str:
@@ -152,7 +152,7 @@ def render(root: Path = ROOT) -> None:
     books = notebooks(root)
     readme = root / "README.md"
     write_atomically(readme, render_readme(readme.read_text(encoding="utf-8"), books))
-    for book in [*books, *appendices(root)]:
+    for book in every_notebook(root):
         content = book.read()
         content.cells[0].source = render_title(content.cells[0].source, book)
         book.write(content)
@@ -183,7 +183,7 @@ def put_badges(repository: str, root: Path = ROOT) -> None:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise DrillError(f"{repository!r} is not a GitHub repository: write OWNER/REPO")
     lines = []
-    for book in [*notebooks(root), *appendices(root)]:
+    for book in every_notebook(root):
         address = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{book.path.name}"
         badge = f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
         lines.append(f"- {book.path.stem}: {badge}")

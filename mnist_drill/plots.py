@@ -16,6 +16,7 @@ from mnist_drill.data import Digits
 from mnist_drill.files import write_atomically
 from mnist_drill.models import NETWORKS
 from mnist_drill.receptive_field import Layer
+from mnist_drill.report import standard_error
 from mnist_drill.train import Recipe, Run, confusion_matrix, predict, rate_at
 
 BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#9aa0a6"
@@ -146,7 +147,7 @@ def accuracy_against_parameters(entries: Sequence[Entry], path: Path | None = No
     figure, axis = plt.subplots(figsize=(9.6, 4.2))
     for entry in entries:
         colour = ORANGE if entry.name in NETWORKS else GREY if entry.members else BLUE
-        error = 2 * (entry.test * (100 - entry.test) / 10_000) ** 0.5
+        error = 2 * standard_error(entry.test)
         axis.errorbar([entry.parameters], [entry.test], [error], fmt="o", color=colour, markersize=5, elinewidth=1)
     axis.set(xscale="log", xlabel="parameters", ylabel="test accuracy, %")
     axis.margins(x=0.15)
@@ -259,16 +260,15 @@ def _name(axis: plt.Axes, points: dict[str, tuple[float, float]]) -> None:
     """Writes a name beside each point, on the first side where it covers no other name and no point."""
     renderer = axis.figure.canvas.get_renderer()
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in axis.transData.transform(list(points.values()))]
+    sides = (("left", (6, 0)), ("right", (-6, 0)), ("left", (6, 8)), ("left", (6, -8)), ("right", (-6, 8)),
+             ("right", (-6, -8)))  # fmt: skip
     for name, point in points.items():
-        for side, move in (("left", (6, 0)), ("right", (-6, 0)), ("left", (6, 8)), ("left", (6, -8)),
-                           ("right", (-6, 8)), ("right", (-6, -8))):  # fmt: skip
+        for side, move in sides:
             text = axis.annotate(name, point, xytext=move, textcoords="offset points", fontsize=8, ha=side, va="center")
             box = text.get_window_extent(renderer)
-            if not any(box.overlaps(other) for other in taken):
+            if (side, move) == sides[-1] or not any(box.overlaps(other) for other in taken):
                 break
             text.remove()
-        else:
-            axis.add_artist(text)  # on the last side, if there is room on none
         taken.append(box)
 
 

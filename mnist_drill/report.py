@@ -218,12 +218,17 @@ def counted(runs: Sequence[Run]) -> str:
     return f"{len(runs)} ({mixed})" if len(counts) > 1 else f"{len(runs)}"
 
 
+def standard_error(accuracy: float) -> float:
+    """That of an accuracy in percent, in points: binomial, for 10,000 digits."""
+    return math.sqrt(accuracy * (100 - accuracy) / 10_000)
+
+
 def noise(run: Run, other: Run) -> float:
     """The standard error, in points, of the difference between the two runs' last test accuracies.
 
-    Binomial, for 10,000 test digits each; differences between seeds come on top.
+    For 10,000 test digits each; differences between seeds come on top.
     """
-    return math.hypot(*(math.sqrt(a * (100 - a) / 10_000) for a in (run.last.test_accuracy, other.last.test_accuracy)))
+    return math.hypot(standard_error(run.last.test_accuracy), standard_error(other.last.test_accuracy))
 
 
 def better(run: Run, other: Run, k: float) -> bool:

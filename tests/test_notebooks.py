@@ -23,7 +23,7 @@ from mnist_drill.models import STAGES, build
 from mnist_drill.report import judge
 from mnist_drill.train import ADAPTED, RECIPES
 
-BOOKS = {book.path.stem: book for book in [*pages.notebooks(), *pages.appendices()]}
+BOOKS = {book.path.stem: book for book in pages.every_notebook()}
 # The network that each introduces.
 NETWORK = {
     "01_setup": "stage1",

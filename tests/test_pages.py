@@ -9,16 +9,12 @@ from mnist_drill.errors import DrillError
 README = (pages.ROOT / "README.md").read_text()
 
 
-def everything(root):
-    return [*pages.notebooks(root), *pages.appendices(root)]
-
-
 def test_the_readme_shows_the_notebooks_runs_and_the_evidence():
     assert pages.render_readme(README, pages.notebooks()) == README
 
 
 def test_the_notebooks_show_the_time_they_took():
-    for book in everything(pages.ROOT):
+    for book in pages.every_notebook():
         title = book.read().cells[0].source
         assert f"{book.minutes():.1f} minutes" in title
         assert pages.render_title(title, book) == title
@@ -48,24 +44,24 @@ def test_badges_point_to_the_repository_and_can_be_changed(copy):
     for repository in ("first/one", "second/two.x"):
         pages.put_badges(repository, copy)
         readme = (copy / "README.md").read_text()
-        for book in everything(copy):
+        for book in pages.every_notebook(copy):
             address = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{book.path.name}"
             assert readme.count(f"({address})") == 1
             cells = book.read().cells
             assert cells[0].source.splitlines()[0].endswith(f"({address})")
             assert cells[0].source.count("Open in Colab") == 1
             assert f'REPOSITORY = "https://github.com/{repository}"' in cells[1].source
-    assert "first/one" not in readme + "".join(book.path.read_text() for book in everything(copy))
+    assert "first/one" not in readme + "".join(book.path.read_text() for book in pages.every_notebook(copy))
 
 
 def test_badges_change_nothing_else(copy):
     pages.put_badges("owner/repo", copy)
-    for book, original in zip(everything(copy), everything(pages.ROOT), strict=True):
+    for book, original in zip(pages.every_notebook(copy), pages.every_notebook(), strict=True):
         assert book.read().cells[2:] == original.read().cells[2:]
     pages.put_badges("owner/repo", copy)
-    once = {book.path.name: book.path.read_text() for book in everything(copy)}
+    once = {book.path.name: book.path.read_text() for book in pages.every_notebook(copy)}
     pages.put_badges("owner/repo", copy)
-    assert {book.path.name: book.path.read_text() for book in everything(copy)} == once
+    assert {book.path.name: book.path.read_text() for book in pages.every_notebook(copy)} == once
 
 
 def test_a_readme_without_its_markers_is_an_error():
