@@ -1,4 +1,4 @@
-# Batch training on a machine with or without a GPU; the README says how to run it.
+# Batch training on a machine with or without a GPU; docs/remote.md says how to run it.
 # The package index has torch for Linux with CUDA in it, which works without a GPU, too.
 FROM python:3.12-slim
 
@@ -7,7 +7,7 @@ COPY requirements.txt ./
 RUN pip install --no-cache-dir -r requirements.txt
 COPY mnist_drill/ mnist_drill/
 
-# Nobody in particular: `docker run --user` may name whoever owns the mounted folder. Whatever is written goes there.
+# An unprivileged user; `docker run --user` may name the owner of the mounted folder, where all that is written goes.
 RUN mkdir /out && chmod 777 /out
 VOLUME /out
 ENV HOME=/tmp MNIST_DRILL_DATA=/out/data TORCH_HOME=/out/torch PYTHONPATH=/course PYTHONUNBUFFERED=1

@@ -1,42 +1,24 @@
-"""Augmentation of a whole batch at once, each image with its own draw.
+"""Augmentation of a whole batch at once, each image by its own random transformation.
 
-The geometry is that of `torchvision.transforms.functional.affine` and the erasing that of `erase`: the tests compare
-them image by image. Random numbers come from torch's generator of the device that the images are on.
+The geometry is that of `torchvision.transforms.functional.affine` and the erasing that of its `erase`: the tests
+compare them image by image. Random numbers come from torch's generator of the device that the images are on.
 """
 
+from __future__ import annotations
+
 import math
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Ranges to draw from, uniformly, for each image; 0 switches a part off."""
-
-    rotation: float = 0.0  # degrees, in [-rotation, rotation], positive is clockwise
-    translation: float = 0.0  # pixels, along each axis in [-translation, translation]
-    scale: float = 0.0  # the factor is in [1 - scale, 1 + scale]
-    shear: float = 0.0  # degrees, along the x axis, in [-shear, shear]
-    cutout: int = 0  # side in pixels of a square set to background, centred on any pixel
-
-    def __post_init__(self):
-        for name, value in vars(self).items():
-            if value < 0:
-                raise ValueError(f"{name} is a range and cannot be negative: {value}")
-        if self.scale >= 1:
-            raise ValueError(f"scale must be below 1, or an image could vanish: {self.scale}")
-
-    def shrunk(self, share: float) -> "Augmentation":
-        """The same with each range smaller by `share`, between 0 and 1; the side of cutout is rounded."""
-        left = {name: value * (1 - share) for name, value in vars(self).items()}
-        return Augmentation(**{**left, "cutout": round(left["cutout"])})
+if TYPE_CHECKING:
+    from mnist_drill.recipes import Augmentation
 
 
 def augment(images: Tensor, augmentation: Augmentation) -> Tensor:
-    """A new batch of the shape of `images`, (N, 1, H, H) in [0, 1] with background 0, each image drawn for itself."""
+    """The batch of `images`, (N, 1, H, H) in [0, 1] with background 0, each by a random transformation of its own."""
     a, n, device = augmentation, len(images), images.device
 
     def draw(limit: float, *shape: int) -> Tensor:

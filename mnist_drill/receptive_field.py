@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from mnist_drill.errors import DrillError
+from mnist_drill.networks import parameter_count
 
 CONVOLUTION_OR_POOL = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
 SIZE_KEPT = (nn.BatchNorm2d, nn.ReLU, nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten)
@@ -65,7 +66,7 @@ def trace(model: nn.Module, size: int = 28) -> list[Layer]:
     convolution = None  # where the last one lies in `layers`
     for name, module, shape_in, shape_out in _calls(model, size):
         if isinstance(module, nn.BatchNorm2d) and convolution is not None:
-            layers[convolution] = replace(layers[convolution], norm_parameters=_count(module))
+            layers[convolution] = replace(layers[convolution], norm_parameters=parameter_count(module))
         if isinstance(module, SIZE_KEPT):
             continue
         if not isinstance(module, CONVOLUTION_OR_POOL):
@@ -89,7 +90,7 @@ def trace(model: nn.Module, size: int = 28) -> list[Layer]:
             field_in=field,
             field_out=field + (kernel - 1) * dilation * jump,
             first_out=first - padding * jump,
-            parameters=_count(module),
+            parameters=parameter_count(module),
             norm_parameters=0,
         )
         if layer.size_out != (layer.size_in + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1:
@@ -175,7 +176,3 @@ def _operation(module: nn.Module, shape_out: torch.Size) -> str:
         return "conv"
     pool = "max pool" if isinstance(module, nn.MaxPool2d) else "average pool"
     return f"{'global ' if shape_out[2] == 1 else ''}{pool}"
-
-
-def _count(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())

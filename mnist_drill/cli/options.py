@@ -1,0 +1,33 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+LARGEST_SEED = 2**63 - 1  # that torch's generators take on every device
+
+PATH = click.Path(path_type=Path)
+FILE_TO_WRITE = click.Path(path_type=Path, dir_okay=False)
+
+device_option = click.option(
+    "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="auto is a GPU if there is one."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, LARGEST_SEED), default=1, show_default=True,
+    help="Random seed of the weights and the training.",
+)  # fmt: skip
+network_option = click.option("--network", metavar="NAME", help="The network's name, where FILE holds weights alone.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def epochs_option(whose: str):
+    """The number of epochs, in place of that of `whose` recipe."""
+    return click.option("--epochs", type=click.IntRange(min=1), help=f"Number of epochs, instead of {whose} recipe's.")
+
+
+def file_argument(name: str, **options):
+    """An argument that is a path, or with `nargs` -1 at least one."""
+    return click.argument(name, type=PATH, required=True, **options)

@@ -1,0 +1,180 @@
+"""What is rendered into the README, the pages of docs/ and the notebooks: tables, one figure, and times.
+
+A table stands between two comments, `<!-- name -->` and `<!-- /name -->`; `TABLES` says which page has which.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mnist_drill.benchmark import report as benchmark
+from mnist_drill.course.markers import between
+from mnist_drill.course.notebooks import ROOT, every_notebook, notebooks, render_title
+from mnist_drill.course.overview import overview
+from mnist_drill.course.tables import Table, percent, spread_table
+from mnist_drill.errors import DrillError
+from mnist_drill.evidence import stored
+from mnist_drill.evidence.stored import load_runs
+from mnist_drill.stages import NETWORKS, STAGES
+from mnist_drill.storage.files import write_atomically
+from mnist_drill.zoo import comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from mnist_drill.course.notebooks import Notebook
+    from mnist_drill.stages import Stage
+
+OVERVIEW = "docs/images/accuracy.svg"
+
+# Validation accuracy of the networks in an entry to the digit-recognizer competition, in percent.
+PUBLISHED_ELEVEN = {
+    "resnet18": 99.45, "resnet34": 99.50, "mobilenet_v2": 99.51, "mobilenet_v3_small": 98.15,
+    "mobilenet_v3_large": 99.29, "squeezenet1_0": 99.33, "squeezenet1_1": 98.86, "efficientnet_b0": 99.35,
+    "efficientnet_b3": 99.05, "mnasnet0_5": 78.82, "mnasnet1_0": 98.76,
+}  # fmt: skip
+
+
+def results_table(root: Path) -> str:
+    """A row for each notebook: its run, the lowest of the last five epochs over all stored seeds, and its minutes."""
+    books = notebooks(root)
+    rows = []
+    for (name, stage), book in zip(STAGES.items(), books, strict=True):
+        run, seeds = book.run(), load_runs(name)
+        lowest = min((seed.lowest_of_last(5) for seed in seeds), default=math.nan)
+        rows.append(
+            [f"[{book.title()}](notebooks/{book.path.name})", f"{run.parameters:,}", len(run.epochs),
+             percent(run.last.test_accuracy), percent(lowest), len(seeds), f"{book.minutes():.1f}",
+             _published(stage)[1]]
+        )  # fmt: skip
+    header = ["notebook", "parameters", "epochs", "last test accuracy", "lowest of the last five, all seeds", "seeds",
+              "minutes", "published best test"]  # fmt: skip
+    return f"{Table(header, rows).markdown()}\n\n{_of_notebooks(books)}"
+
+
+def notebooks_table(root: Path) -> str:
+    """A row for each notebook's own run, with the published figures beside it."""
+    books = notebooks(root)
+    rows = []
+    for stage, book in zip(STAGES.values(), books, strict=True):
+        run = book.run()
+        rows.append(
+            [f"[{book.path.stem}](../notebooks/{book.path.name})", f"{run.parameters:,}", percent(run.best_train),
+             percent(run.best_test), percent(run.last.test_accuracy), percent(run.lowest_of_last(5)), len(run.epochs),
+             f"{book.minutes():.1f}", *_published(stage)]
+        )  # fmt: skip
+    header = ["notebook", "parameters", "best train", "best test", "last test", "lowest of last five", "epochs",
+              "minutes", "published best train", "published best test"]  # fmt: skip
+    return f"{Table(header, rows).markdown()}\n\n{_of_notebooks(books)}"
+
+
+def seeds_table(root: Path) -> str:
+    """A row for each network: how its accuracies spread over the seeds of the evidence, and what is published."""
+    table = spread_table({name: load_runs(name) for name in NETWORKS})
+    rows = [[*row, _published(NETWORKS[row[0]])[1]] for row in table.rows]
+    runs = [run for name in NETWORKS for run in load_runs(name)]
+    return (
+        f"{Table([*table.header, 'published best epoch, one run'], rows).markdown()}\n\n"
+        f"Accuracies in percent. Trained on {_machines(run.environment for run in runs)}."
+    )
+
+
+def speed_tables(root: Path) -> str:
+    """The stored benchmark: epochs against the usual pipelines, time to accuracy, latency, memory."""
+    path = stored.FOLDER / "benchmark.json"
+    report = benchmark.load_report(path)
+    try:
+        return "\n\n".join(
+            [
+                f"On {_machines([report['environment']])}. "
+                "Seconds per epoch, evaluation on the test set included: median (lowest to highest) of the rounds.",
+                benchmark.epoch_table(report).markdown(),
+                "What the FLOPs of an epoch alone would take, at the throughput of a large matrix product:",
+                benchmark.limit_table(report).markdown(),
+                "Seconds of training until a test accuracy is first reached, median of the seeds (lowest to highest):",
+                benchmark.goals_table(report).markdown(),
+                "Latency, microseconds per image of 28×28 pixels, median (lowest to highest) of the rounds:",
+                benchmark.latency_table(report).markdown(),
+                benchmark.memory_line(report),
+            ]
+        )
+    except KeyError as part:
+        raise DrillError(f"{path} lacks {part}: `bench --out {path}` measures everything") from None
+
+
+def comparison_table(root: Path) -> str:
+    """The stored comparison of the course's networks with torchvision's, and what is published for some of these."""
+    compared = comparison.stored()
+    table = comparison.table(compared)
+    rows = [[*row, percent(PUBLISHED_ELEVEN.get(row[0], math.nan))] for row in table.rows]
+    return (
+        f"{Table([*table.header, 'published validation accuracy'], rows).markdown()}\n\n"
+        f"Accuracies in percent, one run each, seed {compared.runs[0].seed}; "
+        f"trained on {_machines(run.environment for run in compared.runs)}; "
+        f"latency measured on {_machines([compared.environment])}."
+    )
+
+
+TABLES = {
+    "README.md": {"results": results_table},
+    "docs/evidence.md": {"notebooks": notebooks_table, "seeds": seeds_table},
+    "docs/big_networks.md": {"comparison": comparison_table},
+    "docs/speed.md": {"speed": speed_tables},
+}
+
+
+def render(root: Path = ROOT) -> None:
+    """Writes all that is rendered: the pages' tables, the README's figure, and the times in the notebooks."""
+    rendered = {page: render_page(page, root) for page in TABLES} | {OVERVIEW: render_overview()}
+    for page, text in rendered.items():
+        write_atomically(root / page, text)
+    for book in every_notebook(root):
+        content = book.read()
+        content.cells[0].source = render_title(content.cells[0].source, book)
+        book.write(content)
+
+
+def render_page(page: str, root: Path = ROOT) -> str:
+    """The text of a page with its tables rendered again. Raises `DrillError` for a page that cannot be read."""
+    try:
+        text = (root / page).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DrillError(f"cannot read {root / page}: {error.strerror}; pages are rendered in a clone") from None
+    for marker, table in TABLES[page].items():
+        text = between(text, marker, table(root), page)
+    return text
+
+
+def render_overview() -> str:
+    """The README's figure, from the evidence: the test accuracy of each stage over its seeds, as SVG."""
+    return overview({name: load_runs(name) for name in STAGES})
+
+
+def _of_notebooks(books: list[Notebook]) -> str:
+    """What is said below a table of the notebooks' runs."""
+    runs = [book.run() for book in books]
+    total = sum(book.minutes() for book in books)
+    seeds = " and ".join(map(str, sorted({run.seed for run in runs})))
+    return (
+        f"Accuracies in percent; each notebook's run has seed {seeds}. All notebooks together took {total:.0f} "
+        f"minutes on {_machines(run.environment for run in runs)}."
+    )
+
+
+def _published(stage: Stage) -> list[str]:
+    """The published best train and best test accuracy of a stage, a dash where there is none."""
+    if stage.published is None:
+        return [percent(math.nan)] * 2
+    return [percent(stage.published.best_train), percent(stage.published.best_test)]
+
+
+def _machines(environments: Iterable[dict[str, str | int]]) -> str:
+    """The hardware, the number of threads and the version of torch that runs were made with."""
+    machines = {
+        f"{each['hardware']}, {each['threads']} thread{'s' * (each['threads'] != 1)}, "
+        f"torch {str(each['torch']).partition('+')[0]}"
+        for each in environments
+    }
+    return " and on ".join(sorted(machines))

@@ -1,0 +1,194 @@
+"""Figures of images, networks and runs: each function draws one and shows it."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import torch
+
+from mnist_drill.augment import augment
+from mnist_drill.storage.files import write_atomically
+from mnist_drill.train import confusion_matrix, predict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+    from mnist_drill.data import LabeledImages
+    from mnist_drill.receptive_field import Layer
+    from mnist_drill.recipes import Augmentation, Recipe
+    from mnist_drill.runs import Run
+
+BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#9aa0a6"
+
+
+def image_grid(
+    images: Tensor, titles: Sequence[str] | None = None, columns: int = 10, path: Path | None = None
+) -> None:
+    """Images of shape (N, 1, 28, 28) in [0, 1], row by row, each under its title; written to `path` if there is one."""
+    figure, axes = _grid(len(images), columns, width=0.85, height=0.85 if titles is None else 1.15)
+    for position, (axis, image) in enumerate(zip(axes, images, strict=True)):
+        _draw(axis, image)
+        if titles is not None:
+            axis.set_title(titles[position], fontsize=8)
+    show(figure, path)
+
+
+def class_counts(parts: dict[str, LabeledImages]) -> None:
+    """How many images of each class each part has."""
+    figure, axes = plt.subplots(1, len(parts), figsize=(4.5 * len(parts), 2.4), squeeze=False)
+    for axis, (name, dataset) in zip(axes.flat, parts.items(), strict=True):
+        axis.bar(range(10), dataset.labels.bincount(minlength=10).tolist(), color=BLUE)
+        axis.axhline(len(dataset) / 10, color=GREY, linestyle="--", label="a tenth")
+        axis.set(title=name, xticks=range(10), xlabel="digit", ylabel="count")
+        axis.legend(fontsize=8)
+    show(figure)
+
+
+def budget(networks: dict[str, list[Layer]]) -> None:
+    """Where the parameters of each network sit, layer by layer, on one logarithmic scale."""
+    figure, axes = plt.subplots(1, len(networks), figsize=(4.8 * len(networks), 3), sharex=True, squeeze=False)
+    for axis, (name, layers) in zip(axes.flat, networks.items(), strict=True):
+        counts = [layer.parameters + layer.norm_parameters for layer in layers]
+        bars = axis.barh([f"{i}  {layer.kind}" for i, layer in enumerate(layers, 1)], counts, color=BLUE)
+        axis.bar_label(bars, [f"{n:,} ({n / sum(counts):.0%})" if n else "0" for n in counts], padding=3, fontsize=8)
+        axis.invert_yaxis()
+        axis.set(title=f"{name}: {sum(counts):,} parameters", xscale="log", xlim=(50, 3e7), xlabel="parameters")
+        axis.spines[["top", "right"]].set_visible(False)
+    show(figure)
+
+
+def receptive_fields(image: Tensor, layers: Sequence[Layer], columns: int = 5) -> None:
+    """What the middle output of each layer sees of an image of shape (1, H, H): a square, drawn over the image."""
+    figure, axes = _grid(len(layers), columns, width=1.9, height=2.2)
+    side = image.shape[-1]
+    margin = max(0, *((layer.field_out - side) // 2 + 1 for layer in layers))
+    for axis, (number, layer) in zip(axes, enumerate(layers, 1), strict=True):
+        _draw(axis, image)
+        # A pixel is drawn around its centre, so that the square begins half a pixel before its first one.
+        corner = layer.first_out + layer.jump_out * ((layer.size_out - 1) // 2) - 0.5
+        axis.add_patch(plt.Rectangle((-0.5, -0.5), side, side, fill=False, edgecolor=GREY))
+        axis.add_patch(plt.Rectangle((corner, corner), layer.field_out, layer.field_out, color=ORANGE, alpha=0.35))
+        axis.set(xlim=(-0.5 - margin, side - 0.5 + margin), ylim=(side - 0.5 + margin, -0.5 - margin))
+        axis.set_title(f"{number}  {layer.kind}\nsees {layer.field_out}×{layer.field_out}", fontsize=8)
+    show(figure)
+
+
+def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0, path: Path | None = None) -> None:
+    """Train and test accuracy per epoch, the first run against the others; what lies below `lowest` % is cut off.
+
+    A band behind the first run goes from the lowest to the highest of the stored runs, `seeds`.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.2), sharey=True)
+    for axis, part in zip(axes, ("train", "test"), strict=True):
+        if seeds:
+            epochs = zip(*(accuracies(run, part) for run in seeds), strict=True)
+            low, high = zip(*((min(values), max(values)) for values in epochs), strict=True)
+            axis.fill_between(range(1, len(low) + 1), low, high, color=BLUE, alpha=0.2, linewidth=0,
+                              label=f"{runs[0].name}, {len(seeds)} seeds")  # fmt: skip
+        for run, colour in zip(runs, (BLUE, ORANGE, GREY), strict=False):
+            epochs = [row.epoch for row in run.epochs]
+            axis.plot(epochs, accuracies(run, part), color=colour, marker="o", markersize=3, label=run.name)
+        axis.set(title=f"{part} accuracy", xlabel="epoch")
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8)
+    axes[0].set(ylabel="%", ylim=(lowest, 100))
+    show(figure, path)
+
+
+def losses(run: Run) -> None:
+    """Train and test loss per epoch."""
+    figure, axis = plt.subplots(figsize=(5.4, 3))
+    for part, colour in (("train", BLUE), ("test", ORANGE)):
+        axis.plot([row.epoch for row in run.epochs], [getattr(row, f"{part}_loss") for row in run.epochs],
+                  color=colour, marker="o", markersize=3, label=part)  # fmt: skip
+    axis.set(yscale="log", xlabel="epoch", ylabel="cross-entropy", title=run.name)
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(fontsize=8)
+    show(figure)
+
+
+def most_confident_errors(model: nn.Module, dataset: LabeledImages, most: int = 20) -> None:
+    """The images that the network gets wrong, the most confident errors first: label, prediction, its probability."""
+    confidence, predicted = predict(model, dataset).softmax(dim=1).max(dim=1)
+    wrong = (predicted != dataset.labels).nonzero().flatten()
+    wrong = wrong[confidence[wrong].argsort(descending=True)][:most]
+    titles = [f"{dataset.labels[i]} as {predicted[i]}\n{confidence[i]:.0%}" for i in wrong]
+    if titles:
+        image_grid(dataset.images[wrong], titles)
+
+
+def confusion(model: nn.Module, dataset: LabeledImages, path: Path | None = None) -> None:
+    """Counts of label (rows) against prediction (columns); colour shows the errors only."""
+    counts = confusion_matrix(model, dataset)
+    figure, axis = plt.subplots(figsize=(4.6, 4.6))
+    axis.imshow((counts - torch.diag(counts.diag())).numpy(), cmap="Oranges")
+    for row in range(10):
+        for column in range(10):
+            if counts[row, column]:
+                axis.text(column, row, int(counts[row, column]), ha="center", va="center", fontsize=8)
+    axis.set(xticks=range(10), yticks=range(10), xlabel="predicted", ylabel="label")
+    show(figure, path)
+
+
+def learning_rate(recipes: dict[str, Recipe], steps_per_epoch: int) -> None:
+    """The learning rate over the steps of each recipe, on a logarithmic scale."""
+    figure, axis = plt.subplots(figsize=(6.4, 2.8))
+    for (name, recipe), colour in zip(recipes.items(), (BLUE, ORANGE, GREY), strict=False):
+        steps = recipe.epochs * steps_per_epoch
+        axis.plot([recipe.learning_rate_at(step / steps) for step in range(steps)], color=colour, label=name)
+    axis.set(yscale="log", xlabel="step", ylabel="learning rate")
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(fontsize=8)
+    show(figure)
+
+
+def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 1) -> None:
+    """The same images, a row for each choice: as they are, then under each augmentation."""
+    rows = [images]
+    for augmentation in choices.values():
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            rows.append(augment(images, augmentation))
+    figure, axes = plt.subplots(len(rows), len(images), figsize=(0.85 * len(images) + 1.6, 0.85 * len(rows)))
+    for name, line, row in zip(["original", *choices], axes, rows, strict=True):
+        for axis, image in zip(line, row, strict=True):
+            _draw(axis, image)
+            axis.set(xticks=[], yticks=[])
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    show(figure)
+
+
+def accuracies(run: Run, part: str) -> list[float]:
+    """Per epoch, in percent; `part` is "train" or "test"."""
+    return [getattr(row, f"{part}_accuracy") for row in run.epochs]
+
+
+def _grid(count: int, columns: int, width: float, height: float) -> tuple[plt.Figure, Sequence[plt.Axes]]:
+    """A figure and its first `count` places, row by row, of that size in inches; the last row may not be full."""
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(width * columns, height * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    return figure, axes.flat[:count]
+
+
+def _draw(axis: plt.Axes, image: Tensor) -> None:
+    """An image of shape (1, H, H) in [0, 1], black on white."""
+    axis.imshow(image.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
+
+
+def show(figure: plt.Figure, path: Path | None = None) -> None:
+    """Shows a figure, or writes it to `path` as PNG, and closes it."""
+    figure.tight_layout()
+    if path is None:
+        plt.show()
+    else:
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=150)
+        write_atomically(path, content.getvalue())
+    plt.close(figure)

@@ -1,0 +1,142 @@
+"""Tables: as Markdown in a notebook or on a page, as aligned columns in a terminal; and those about runs."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from mnist_drill.course.statistics import difference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mnist_drill.runs import Run
+
+RUN_MIME = "application/vnd.mnist-drill.run+json"
+
+
+class Table:
+    """Rows under a header; Markdown in a notebook, aligned columns in a terminal."""
+
+    def __init__(self, header: Iterable[str], rows: Iterable[Iterable[object]]):
+        self.header = [str(cell) for cell in header]
+        self.rows = [[str(cell) for cell in row] for row in rows]
+
+    def markdown(self) -> str:
+        lines = [self.header, ["---"] * len(self.header), *self.rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def __repr__(self) -> str:
+        lines = [self.header, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        # Text to the left, figures to the right, as the first row has them.
+        first = self.rows[0] if self.rows else self.header
+        right = [cell.replace(",", "").replace(".", "").isdigit() for cell in first]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if figure else cell.ljust(width)
+                for cell, width, figure in zip(line, widths, right, strict=True)
+            ).rstrip()
+            for line in lines
+        )
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+
+class Result(Table):
+    """The figures of a run, and below it those of stored runs of the same recipe: percent, seconds.
+
+    A notebook that shows it stores the run beside it.
+    """
+
+    def __init__(self, run: Run, seeds: Sequence[Run] = ()):
+        self.run = run
+        figures = {
+            "best train": lambda run: run.best_train,
+            "last train": lambda run: run.last.train_accuracy,
+            "train, evaluated": lambda run: run.train_score.accuracy,
+            "best test": lambda run: run.best_test,
+            "last test": lambda run: run.last.test_accuracy,
+            "lowest of last five": lambda run: run.lowest_of_last(5),
+        }
+        rows = [[f"this run, seed {run.seed}", *(percent(figure(run)) for figure in figures.values()),
+                 f"{run.seconds:.0f}"]]  # fmt: skip
+        if seeds:
+            values = [[figure(seed) for seed in seeds] for figure in figures.values()]
+            rows.append(
+                [
+                    f"mean ± standard deviation of {len(seeds)} seeds{by_machine(seeds)}",
+                    *map(mean_and_spread, values),
+                    "–",
+                ]
+            )
+            rows.append([f"lowest of {len(seeds)} seeds", *(percent(min(column)) for column in values), "–"])
+        epochs = f"{len(run.epochs)} epoch{'s' if len(run.epochs) > 1 else ''}"
+        super().__init__([f"{run.parameters:,} parameters, {epochs}", *figures, "seconds"], rows)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+        return {"text/plain": repr(self), "text/markdown": self.markdown(), RUN_MIME: self.run.to_dict()}
+
+
+def percent(accuracy: float) -> str:
+    return "–" if math.isnan(accuracy) else f"{accuracy:.2f}"
+
+
+def mean_and_spread(values: Sequence[float], decimals: int = 2) -> str:
+    """The mean and, of more than one value, the standard deviation; a dash where a value is not a number."""
+    if any(map(math.isnan, values)):
+        return "–"
+    spread = f" ± {statistics.stdev(values):.{decimals}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{decimals}f}{spread}"
+
+
+def spread_table(study: dict[str, list[Run]], least: float = 99.4) -> Table:
+    """A row for each network of a study that has runs: how its accuracies spread over the seeds, in percent."""
+    header = ["network", "seeds", "last epoch, mean ± standard deviation", "lowest last epoch", "lowest of last five",
+              f"at least {least} in each of the last five", "best epoch, mean ± standard deviation"]  # fmt: skip
+    rows = []
+    for label, runs in study.items():
+        if not runs:
+            continue
+        last, lowest = [run.last.test_accuracy for run in runs], [run.lowest_of_last(5) for run in runs]
+        # A run of fewer than five epochs has no last five.
+        holds = "–" if any(map(math.isnan, lowest)) else f"{sum(x >= least for x in lowest)} of {len(runs)}"
+        rows.append([label, counted(runs), mean_and_spread(last), percent(min(last)), percent(min(lowest)), holds,
+                     mean_and_spread([run.best_test for run in runs])])  # fmt: skip
+    return Table(header, rows)
+
+
+def study_table(study: dict[str, list[Run]], chosen: str) -> Table:
+    """A row for each variant of a study on the validation set, and how it compares with the chosen one."""
+    header = ["variant", "parameters", "seeds", "last validation accuracy", "lowest of last five",
+              "generalization gap", "seconds per epoch", f"against {chosen!r}"]  # fmt: skip
+    rows = []
+    for label, runs in study.items():
+        seconds = statistics.median(run.seconds_per_epoch for run in runs)
+        rows.append(
+            [label, f"{runs[0].parameters:,}", counted(runs), mean_and_spread([run.last.test_accuracy for run in runs]),
+             percent(min(run.lowest_of_last(5) for run in runs)),
+             mean_and_spread([run.generalization_gap for run in runs]),
+             f"{seconds:.1f}", "–" if label == chosen else difference(runs, study[chosen])]
+        )  # fmt: skip
+    return Table(header, rows)
+
+
+def counted(runs: Sequence[Run]) -> str:
+    """How many runs; where they were not all trained in the same way, how many by hardware, precision and threads."""
+    return f"{len(runs)}{by_machine(runs)}"
+
+
+def by_machine(runs: Sequence[Run]) -> str:
+    """How many of the runs by hardware, precision and threads, in parentheses; empty where these do not differ."""
+    counts = Counter(machine(run) for run in runs)
+    return f" ({'; '.join(f'{count} on {which}' for which, count in counts.items())})" if len(counts) > 1 else ""
+
+
+def machine(run: Run) -> str:
+    """What a run's last decimals depend on besides its seed: hardware, precision and number of threads."""
+    threads = run.environment["threads"]
+    return f"{run.environment['hardware']}, {run.environment['precision']}, {threads} thread{'s' * (threads > 1)}"

@@ -1,0 +1,133 @@
+"""Recipes: all that decides a training besides the network, the data and the seed. Plain, frozen data."""
+
+import math
+from dataclasses import dataclass, field, replace
+
+OPTIMIZERS = ("sgd", "adam", "adamw")
+
+
+@dataclass(frozen=True)
+class WarmupCosine:
+    """Linear warmup, cosine annealing, then a constant final learning rate.
+
+    Learning rates are shares of the peak, `Recipe.learning_rate`; positions are shares of the training.
+    """
+
+    initial: float = 0.04  # the learning rate at the first step
+    warmup: float = 0.2  # where the linear warmup ends, at the peak
+    annealed: float = 0.75  # where the cosine annealing ends
+    final: float = 0.05  # the learning rate from there to the last step
+
+    def factor(self, progress: float) -> float:
+        """The learning rate after a share of the training, as a share of the peak."""
+        if progress < self.warmup:
+            return self.initial + (1 - self.initial) * progress / self.warmup
+        if progress < self.annealed:
+            descent = (progress - self.warmup) / (self.annealed - self.warmup)
+            return self.final + (1 - self.final) * (1 + math.cos(math.pi * descent)) / 2
+        return self.final
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """A learning rate that is multiplied by `gamma` at regular intervals."""
+
+    every: float  # the interval, as a share of the training
+    gamma: float = 0.1
+
+    def factor(self, progress: float) -> float:
+        """The learning rate after a share of the training, as a share of the first."""
+        return self.gamma ** math.floor(progress / self.every + 1e-9)  # so that rounding cannot make a step late
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges to draw from, uniformly, for each image; 0 switches a part off. `augment.augment` applies it."""
+
+    rotation: float = 0.0  # degrees, in [-rotation, rotation], positive is clockwise
+    translation: float = 0.0  # pixels, along each axis in [-translation, translation]
+    scale: float = 0.0  # the factor is in [1 - scale, 1 + scale]
+    shear: float = 0.0  # degrees, along the x axis, in [-shear, shear]
+    cutout: int = 0  # side in pixels of a square set to background, centred on any pixel
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if value < 0:
+                raise ValueError(f"{name} is a range and cannot be negative: {value}")
+        if self.scale >= 1:
+            raise ValueError(f"scale must be below 1, or an image could vanish: {self.scale}")
+
+    def shrunk(self, share: float) -> "Augmentation":
+        """The same with each range smaller by `share`, between 0 and 1; the side of cutout is rounded."""
+        left = {name: value * (1 - share) for name, value in vars(self).items()}
+        return Augmentation(**{**left, "cutout": round(left["cutout"])})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training besides the network, the data and the seed."""
+
+    epochs: int = 15
+    batch_size: int = 128
+    learning_rate: float = 0.01  # with a schedule, its peak
+    optimizer: str = "sgd"  # one of `OPTIMIZERS`
+    momentum: float = 0.9  # SGD's, after Nesterov
+    weight_decay: float = 1e-4  # on the weights of convolutions, not on batch norm's scale and shift
+    schedule: WarmupCosine | StepDecay | None = None  # None: the learning rate is constant
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    augmentation_annealing: float = 0.0  # the share by which augmentation's ranges shrink until the last epoch
+    ema_decay: float = 0.0  # per step, of the exponential moving average of the weights; 0: no average is taken
+    mixed_precision: bool = True  # autocast to bfloat16 while training, where the hardware multiplies it natively
+
+    def __post_init__(self):
+        if not 0 <= self.augmentation_annealing <= 1:
+            raise ValueError(f"augmentation_annealing is a share between 0 and 1, not {self.augmentation_annealing}")
+        if not 0 <= self.learning_rate < math.inf:
+            raise ValueError(f"the learning rate is a number from 0, not {self.learning_rate}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"unknown optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
+
+    def with_epochs(self, epochs: int) -> "Recipe":
+        """The same recipe over another number of epochs; the schedule stretches with it."""
+        return replace(self, epochs=epochs)
+
+    def learning_rate_at(self, progress: float) -> float:
+        """The learning rate after `progress`, a share of the training between 0 and 1."""
+        return self.learning_rate * (1.0 if self.schedule is None else self.schedule.factor(progress))
+
+    def augmentation_at(self, epoch: int) -> Augmentation:
+        """The augmentation in an epoch, counted from 1: annealed in a straight line from the first to the last."""
+        return self.augmentation.shrunk(self.augmentation_annealing * (epoch - 1) / max(1, self.epochs - 1))
+
+
+PLAIN = Recipe()  # SGD with a constant learning rate: stages 1 to 3
+
+STAGE4 = Recipe(
+    batch_size=64,
+    learning_rate=0.8,
+    schedule=WarmupCosine(),
+    augmentation=Augmentation(rotation=10, translation=2, scale=0.1, shear=5.7),
+    augmentation_annealing=0.6,
+    ema_decay=0.999,
+)
+
+SPRINT = Recipe(
+    epochs=2,
+    batch_size=192,
+    learning_rate=0.2,
+    schedule=WarmupCosine(initial=0.1, warmup=0.3, annealed=1.0, final=0.02),
+)
+
+# For torchvision's networks, of whatever family: stage 4's augmentation, and a learning rate that those without batch
+# norm tolerate.
+ADAPTED = Recipe(
+    epochs=5,
+    batch_size=128,
+    learning_rate=1e-3,
+    optimizer="adamw",
+    weight_decay=0.01,
+    schedule=WarmupCosine(annealed=1.0, final=0.01),
+    augmentation=STAGE4.augmentation,
+    augmentation_annealing=STAGE4.augmentation_annealing,
+    mixed_precision=False,  # a CPU takes twice as long for depthwise convolutions in bfloat16
+)

@@ -1,0 +1,1 @@
+"""Files: written whole, read with care. Archives, checkpoints, interrupted trainings, and where MNIST comes from."""

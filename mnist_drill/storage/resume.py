@@ -1,0 +1,111 @@
+"""A training between two epochs, kept in a file, so that it can be resumed as if it had never been interrupted."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from mnist_drill.data import checksum
+from mnist_drill.errors import DrillError
+from mnist_drill.networks import definition
+from mnist_drill.runs import Epoch, Run
+from mnist_drill.storage.archive import read_archive, write_archive
+from mnist_drill.storage.files import dataclass_of
+from mnist_drill.train import fit, print_epoch
+from mnist_drill.training.last_good import LastGood
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
+    from mnist_drill.data import LabeledImages
+    from mnist_drill.recipes import Recipe
+    from mnist_drill.training.setup import Training
+
+FORMAT = 2
+
+
+def fit_resumable(
+    state: str | Path,
+    network: nn.Module,
+    recipe: Recipe,
+    train_set: LabeledImages,
+    test_set: LabeledImages,
+    *,
+    on_epoch: Callable[[Epoch], None] = print_epoch,
+    **options,
+) -> Run:
+    """As `train.fit`, and the training is kept in the file `state` after each epoch.
+
+    Where the file is there already the training is resumed: `on_epoch` is given the earlier rows, too, and on a CPU
+    with as many threads the run is bit for bit that of a training that was never interrupted. Raises `DrillError` for
+    a file of another training, and for a damaged one.
+    """
+    data = checksum(train_set, test_set)
+    return fit(
+        network, recipe, train_set, test_set, on_epoch=on_epoch, **options,
+        keep=lambda training: KeptInFile(training, Path(state), data, on_epoch),
+    )  # fmt: skip
+
+
+class KeptInFile(LastGood):
+    """As `LastGood`, and all that changes during a training is in a file after each epoch."""
+
+    def __init__(self, training: Training, path: Path, data: str, on_epoch: Callable[[Epoch], None]):
+        super().__init__(training)
+        self.path, self.on_epoch = path, on_epoch
+        self.identity = {
+            "network": definition(training.network), "seed": training.seed, "data": data,
+            "recipe": asdict(training.recipe),
+        }  # fmt: skip
+        self.parts = {"network": training.network, "optimizer": training.optimizer, "scheduler": training.scheduler}
+        if training.ema:
+            self.parts["ema"] = training.ema.averaged
+
+    def __enter__(self) -> KeptInFile:
+        if self.path.exists():
+            self._load()
+        super().__enter__()
+        for row in self.rows:
+            self.on_epoch(row)
+        return self
+
+    def add(self, row: Epoch) -> None:
+        super().add(row)
+        if not self.stopped:
+            self._save()
+
+    def _save(self) -> None:
+        content = {"format": FORMAT, "identity": self.identity, "rows": list(map(asdict, self.rows))}
+        content["random"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            content["random of GPUs"] = torch.cuda.get_rng_state_all()
+        write_archive(self.path, content | {name: part.state_dict() for name, part in self.parts.items()})
+
+    def _load(self) -> None:
+        try:
+            content = deepcopy(read_archive(self.path))
+            if content["format"] != FORMAT:
+                raise ValueError(f"format {content['format']}")
+            other = [key for key in self.identity if content["identity"][key] != self.identity[key]]
+            rows = [dataclass_of(Epoch, row) for row in content["rows"]]
+            if not other:
+                for name, part in self.parts.items():
+                    part.load_state_dict(content[name])
+                torch.set_rng_state(content["random"])
+                if torch.cuda.is_available():
+                    torch.cuda.set_rng_state_all(content["random of GPUs"])
+        except Exception as error:  # whatever a damaged file makes the readers raise
+            raise DrillError(
+                f"{self.path} does not hold this training ({type(error).__name__}): remove it to train from scratch"
+            ) from None
+        if other:
+            raise DrillError(
+                f"{self.path} holds a training with another {other[0]}: give its options, or remove the file"
+            )
+        self.rows = rows

@@ -1,0 +1,99 @@
+"""What a recipe composes around the training loop: batches, optimizer, hooks, and the network that is evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING
+
+import torch
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from mnist_drill.augment import augment
+from mnist_drill.training.batches import shuffled_batches, with_progress
+from mnist_drill.training.devices import MixedPrecision, has_bfloat16
+from mnist_drill.training.hooks import EMA, FiniteLoss, scheduled
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from mnist_drill.data import LabeledImages
+    from mnist_drill.recipes import Recipe
+    from mnist_drill.training.batches import Batches
+    from mnist_drill.training.hooks import Hook
+
+
+@dataclass
+class Training:
+    """A training as a recipe composes it; `train.fit` runs its epochs."""
+
+    recipe: Recipe
+    seed: int
+    train_set: LabeledImages
+    network: nn.Module
+    model: nn.Module  # what the loop calls: the network, in mixed precision where the recipe says so
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    finite: FiniteLoss
+    ema: EMA | None
+    progress: bool  # whether a bar is shown
+
+    @property
+    def after_step(self) -> list[Hook]:
+        """The hooks, in order."""
+        return [self.finite, scheduled(self.scheduler), *([self.ema] if self.ema else [])]
+
+    @property
+    def result(self) -> nn.Module:
+        """The network with the weights that count: the average of the weights, where the recipe takes one."""
+        return self.ema.averaged.module if self.ema else self.network
+
+    def batches(self, epoch: int) -> Batches:
+        """The batches of an epoch, counted from 1."""
+        transform = partial(augment, augmentation=self.recipe.augmentation_at(epoch))
+        batches = shuffled_batches(self.train_set, self.recipe.batch_size, transform)
+        total = ceil(len(self.train_set) / self.recipe.batch_size)
+        return self.finite.until_not_finite(with_progress(batches, epoch, total, self.progress))
+
+    def model_to_evaluate(self) -> nn.Module:
+        """`result`, after an epoch: averaged weights need batch-norm statistics of their own."""
+        if self.ema:
+            self.ema.recompute_statistics(self.train_set)
+        return self.result
+
+
+def prepare(network: nn.Module, recipe: Recipe, train_set: LabeledImages, seed: int, progress: bool) -> Training:
+    """Seeds torch's generator, moves the network to the device of the training set, and composes the training."""
+    device = train_set.labels.device
+    torch.manual_seed(seed)
+    # Convolutions on a CPU need no copies in channels-last layout; batch norm on MPS does not support it everywhere.
+    network.to(device, memory_format=torch.contiguous_format if device.type == "mps" else torch.channels_last)
+    mixed = recipe.mixed_precision and has_bfloat16(device)
+    optimizer = optimizer_for(network, recipe)
+    steps_per_epoch = ceil(len(train_set) / recipe.batch_size)
+    steps = recipe.epochs * steps_per_epoch
+    return Training(
+        recipe=recipe,
+        seed=seed,
+        train_set=train_set,
+        network=network,
+        model=MixedPrecision(network, device) if mixed else network,
+        optimizer=optimizer,
+        scheduler=LambdaLR(optimizer, lambda step: recipe.learning_rate_at(step / steps)),
+        finite=FiniteLoss(optimizer),
+        ema=EMA(network, recipe.ema_decay, steps_per_epoch) if recipe.ema_decay else None,
+        progress=progress,
+    )
+
+
+def optimizer_for(network: nn.Module, recipe: Recipe) -> Optimizer:
+    """The recipe's optimizer, at learning rate 1 for a scheduler to multiply; convolutions' weights alone decay."""
+    groups = [
+        {"params": [p for p in network.parameters() if p.dim() > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in network.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=1.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
+    return {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer](groups, lr=1.0, fused=True)

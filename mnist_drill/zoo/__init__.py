@@ -1,0 +1,1 @@
+"""torchvision's networks adapted to MNIST, compared with the course's, and ensembles of networks."""
