@@ -104,7 +104,10 @@ def parameter_count(model: nn.Module) -> int:
 
 
 # What a layer computes by, besides its parameters; torch's names.
-SETTINGS = ("kernel_size", "stride", "padding", "dilation", "groups", "p", "eps", "momentum", "side")
+SETTINGS = (
+    "kernel_size", "stride", "padding", "padding_mode", "dilation", "groups", "ceil_mode", "count_include_pad", "p",
+    "eps", "momentum", "negative_slope", "num_heads", "side",
+)  # fmt: skip
 
 
 def definition(model: nn.Module) -> str:

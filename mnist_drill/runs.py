@@ -100,7 +100,7 @@ class Run:
         """The inverse of `to_dict`. Raises KeyError, TypeError, ValueError or AttributeError for anything else."""
         values = dict(values)
         if values.pop("format", 1) != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}, which is read here: train it again")
+            raise ValueError(f"its format is not {FORMAT}, which is read here: train it again, or remove the file")
         recipe = dict(values["recipe"])
         recipe["augmentation"] = dataclass_of(Augmentation, recipe["augmentation"])
         if recipe["schedule"] is not None:

@@ -5,21 +5,22 @@ import matplotlib
 import pytest
 
 from mnist_drill import data, train
+from mnist_drill.storage import mnist as source
 
 matplotlib.use("Agg")
 
 
 @pytest.fixture(scope="session")
 def mnist():
-    """The real training and test digits, fetched once where they are missing."""
+    """The real training set and test set, fetched once where they are missing."""
     return data.load()
 
 
 @pytest.fixture(scope="session")
 def few(mnist):
-    """500 training and 500 test digits: enough to train on for a moment."""
-    train, test = mnist
-    return train[:500], test[:500]
+    """500 training images and 500 test images: enough to train on for a moment."""
+    train_set, test_set = mnist
+    return train_set[:500], test_set[:500]
 
 
 @pytest.fixture
@@ -33,13 +34,13 @@ def interrupted_at(monkeypatch):
         train_epoch = train.train_epoch
         epochs = []
 
-        def broken(*arguments):
+        def interrupted(*arguments):
             epochs.append(1)
             if len(epochs) == number:
                 raise KeyboardInterrupt
             return train_epoch(*arguments)
 
-        monkeypatch.setattr(train, "train_epoch", broken)
+        monkeypatch.setattr(train, "train_epoch", interrupted)
         return epochs
 
     return arrange
@@ -55,7 +56,7 @@ def serve_as_mirror(monkeypatch):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
         servers.append(server)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr(data, "MIRRORS", (f"http://127.0.0.1:{server.server_port}/",))
+        monkeypatch.setattr(source, "MIRRORS", (f"http://127.0.0.1:{server.server_port}/",))
 
     yield serve
     for server in servers:

@@ -1,12 +1,13 @@
 """What CI checks beyond nbval: that every cell ran and that each one that should be compared was."""
 
+import re
 import subprocess
 import sys
 
 import nbformat
 import pytest
 
-from mnist_drill.pages import ROOT
+from mnist_drill.course.notebooks import ROOT
 
 SWALLOWS_THE_INTERRUPT = "import time\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    pass"
 
@@ -41,3 +42,11 @@ def test_what_nbval_lets_pass_is_found(cells, said, tmp_path):
     assert check.returncode == (1 if said else 0), check.stdout + check.stderr
     if said:
         assert said in check.stdout
+
+
+def test_the_readme_has_the_two_lines_that_ci_takes_from_it():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    (command,) = [line for line in lines if re.search("^pip install .*pytest$", line)]
+    assert command.endswith("&& ruff check . && ruff format --check . && pytest")
+    (nbval,) = [line for line in lines if re.search("--nbval-cell-timeout [0-9]+", line)]
+    assert nbval.startswith("pytest --nbval --nbval-current-env") and nbval.endswith(" notebooks")

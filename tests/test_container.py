@@ -9,10 +9,12 @@ import sys
 
 import pytest
 
-from mnist_drill import checkpoint, data, pages
-from mnist_drill.train import Run
+from mnist_drill.course.notebooks import ROOT
+from mnist_drill.runs import Run
+from mnist_drill.storage import checkpoint
+from mnist_drill.storage.mnist import data_folder
 
-LINES = re.sub(r"\\\n", " ", (pages.ROOT / "Dockerfile").read_text()).splitlines()
+LINES = re.sub(r"\\\n", " ", (ROOT / "Dockerfile").read_text()).splitlines()
 STEPS = [tuple(line.split(maxsplit=1)) for line in LINES if line and not line.startswith("#")]
 
 
@@ -31,10 +33,10 @@ def container(mnist, tmp_path):
         if name == "COPY":
             source, target = rest.split()
             copy = shutil.copytree if source.endswith("/") else shutil.copy
-            copy(pages.ROOT / source, tmp_path / folder[1:] / target)
+            copy(ROOT / source, tmp_path / folder[1:] / target)
     settings = dict(item.split("=", 1) for rest in steps("ENV") for item in rest.split())
     inside = {key: re.sub("^/", f"{tmp_path}/", value) for key, value in settings.items()}
-    environment = {"PATH": os.environ["PATH"], **inside, "MNIST_DRILL_DATA": str(data.data_folder().resolve())}
+    environment = {"PATH": os.environ["PATH"], **inside, "MNIST_DRILL_DATA": str(data_folder().resolve())}
     python, *entry = json.loads(steps("ENTRYPOINT")[-1])
     assert python == "python"
 

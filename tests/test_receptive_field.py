@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mnist_drill.errors import DrillError
-from mnist_drill.models import NETWORKS, build
+from mnist_drill.models import build
 from mnist_drill.receptive_field import gradient_extent, trace
+from mnist_drill.stages import NETWORKS
 
 # kind, channels in and out, size out, jump, receptive field, parameters: written down from the design, not traced.
 STAGE1 = [

@@ -63,8 +63,8 @@ def load_or_train(
     on_start(network)
     try:
         run = fit_resumable(
-            state, network, recipe, train_set, evaluation_set, name=name, seed=seed, device=device, progress=progress,
-            on_epoch=on_epoch,
+            state, network, recipe, train_set, evaluation_set, name=name, seed=seed, changes=changes, device=device,
+            progress=progress, on_epoch=on_epoch,
         )  # fmt: skip
     except KeyboardInterrupt:
         run = None
@@ -76,5 +76,5 @@ def load_or_train(
     run.save(rows)
     state.unlink(missing_ok=True)
     if run.stopped:
-        raise DrillError(run.stopped)
+        raise DrillError(f"{name}: {run.stopped}; {weights} has the last good weights")
     return network, run

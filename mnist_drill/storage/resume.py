@@ -37,32 +37,38 @@ def fit_resumable(
     train_set: LabeledImages,
     test_set: LabeledImages,
     *,
+    changes: dict | None = None,
     on_epoch: Callable[[Epoch], None] = print_epoch,
     **options,
 ) -> Run:
     """As `train.fit`, and the training is kept in the file `state` after each epoch.
 
     Where the file is there already the training is resumed: `on_epoch` is given the earlier rows, too, and on a CPU
-    with as many threads the run is bit for bit that of a training that was never interrupted. Raises `DrillError` for
-    a file of another training, and for a damaged one.
+    with as many threads the run is bit for bit that of a training that was never interrupted. `changes` is what
+    `models.build` was given besides the network's name. Raises `DrillError` for a file of another training, and for a
+    damaged one.
     """
-    data = checksum(train_set, test_set)
+    identity = {
+        "network": {"definition": definition(network), "changes": changes or {}},
+        "seed": options["seed"],
+        "data": checksum(train_set, test_set),
+        "recipe": asdict(recipe),
+    }
     return fit(
         network, recipe, train_set, test_set, on_epoch=on_epoch, **options,
-        keep=lambda training: KeptInFile(training, Path(state), data, on_epoch),
+        keep=lambda training: KeptInFile(training, Path(state), identity, on_epoch),
     )  # fmt: skip
 
 
 class KeptInFile(LastGood):
-    """As `LastGood`, and all that changes during a training is in a file after each epoch."""
+    """As `LastGood`, and all that changes during a training is in a file after each epoch.
 
-    def __init__(self, training: Training, path: Path, data: str, on_epoch: Callable[[Epoch], None]):
+    `identity` is plain data that says which training this is.
+    """
+
+    def __init__(self, training: Training, path: Path, identity: dict, on_epoch: Callable[[Epoch], None]):
         super().__init__(training)
-        self.path, self.on_epoch = path, on_epoch
-        self.identity = {
-            "network": definition(training.network), "seed": training.seed, "data": data,
-            "recipe": asdict(training.recipe),
-        }  # fmt: skip
+        self.path, self.identity, self.on_epoch = path, identity, on_epoch
         self.parts = {"network": training.network, "optimizer": training.optimizer, "scheduler": training.scheduler}
         if training.ema:
             self.parts["ema"] = training.ema.averaged

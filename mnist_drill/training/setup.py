@@ -30,7 +30,6 @@ class Training:
     """A training as a recipe composes it; `train.fit` runs its epochs."""
 
     recipe: Recipe
-    seed: int
     train_set: LabeledImages
     network: nn.Module
     model: nn.Module  # what the loop calls: the network, in mixed precision where the recipe says so
@@ -76,7 +75,6 @@ def prepare(network: nn.Module, recipe: Recipe, train_set: LabeledImages, seed: 
     steps = recipe.epochs * steps_per_epoch
     return Training(
         recipe=recipe,
-        seed=seed,
         train_set=train_set,
         network=network,
         model=MixedPrecision(network, device) if mixed else network,

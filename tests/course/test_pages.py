@@ -1,78 +1,155 @@
-import re
-import shutil
+"""What is rendered into README, docs and notebooks is what the runs and the evidence say; the badges."""
 
+import math
+import shutil
+import statistics
+
+import matplotlib.pyplot as plt
 import pytest
 
-from mnist_drill import pages
+from mnist_drill.course import markers, overview, pages
+from mnist_drill.course.notebooks import ROOT, every_notebook, notebooks, put_badges, render_title
 from mnist_drill.errors import DrillError
+from mnist_drill.evidence import stored
+from mnist_drill.evidence.stored import load_runs
+from mnist_drill.stages import STAGES
 
-README = (pages.ROOT / "README.md").read_text()
+
+@pytest.mark.parametrize("page", pages.TABLES)
+def test_a_page_shows_what_is_rendered(page):
+    assert pages.render_page(page) == (ROOT / page).read_text()
 
 
-def test_the_readme_shows_the_notebooks_runs_and_the_evidence():
-    assert pages.render_readme(README, pages.notebooks()) == README
+def test_the_figure_is_of_todays_evidence():
+    stages = {name: load_runs(name) for name in STAGES}
+    assert overview.digest(stages) in (ROOT / pages.OVERVIEW).read_text()
+    changed = {**stages, "stage4": stages["stage4"][1:]}
+    assert overview.digest(changed) not in pages.render_overview()
 
 
 def test_the_notebooks_show_the_time_they_took():
-    for book in pages.every_notebook():
+    for book in every_notebook():
         title = book.read().cells[0].source
         assert f"{book.minutes():.1f} minutes" in title
-        assert pages.render_title(title, book) == title
+        assert render_title(title, book) == title
 
 
-def test_the_table_is_made_from_the_runs():
-    rows = [line for line in pages.results_table(pages.notebooks()).splitlines() if line.startswith("| [")]
-    for row, book in zip(rows, pages.notebooks(), strict=True):
+def rows_of(table):
+    return [line for line in table.splitlines() if line.startswith("| [")]
+
+
+def test_the_readmes_table_is_rendered_from_the_runs_and_the_evidence():
+    rows = rows_of(pages.results_table(ROOT))
+    for row, book, (name, stage) in zip(rows, notebooks(), STAGES.items(), strict=True):
+        run, seeds = book.run(), load_runs(name)
+        lowest = min(epoch.test_accuracy for seed in seeds for epoch in seed.epochs[-5:])
+        assert row.startswith(f"| [{book.title()}](notebooks/{book.path.name}) | {run.parameters:,} |")
+        lowest = f"{lowest:.2f}" if stage.recipe.epochs >= 5 else "–"
+        assert f"| {run.last.test_accuracy:.2f} | {lowest} | {len(seeds)} |" in row
+        assert row.endswith(f"| {stage.published.best_test:.2f} |" if stage.published else "| – |")
+
+
+def test_the_notebooks_table_is_rendered_from_the_runs():
+    for row, book in zip(rows_of(pages.notebooks_table(ROOT)), notebooks(), strict=True):
         run = book.run()
+        lowest = run.lowest_of_last(5)
         assert f"| {run.parameters:,} |" in row
-        assert f"| {run.last.test_accuracy:.2f} | {run.lowest_of_last(5):.2f} |" in row
+        assert f"| {run.last.test_accuracy:.2f} | {'–' if math.isnan(lowest) else f'{lowest:.2f}'} |" in row
 
 
-def test_the_paths_that_the_readme_names_are_there():
-    for path in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
-        assert (pages.ROOT / path).exists(), path
+def test_every_table_says_the_machine():
+    """Hardware, threads, and the version of torch."""
+    for tables in pages.TABLES.values():
+        for table in tables.values():
+            text = table(ROOT)
+            assert text.count(" thread") >= 1
+            assert ", torch " in text
+
+
+def test_a_band_goes_from_the_lowest_to_the_highest_seed():
+    runs = {name: load_runs(name) for name in ("stage3", "stage4")}
+    figure = overview.overview_figure(runs)
+    (axis,) = figure.axes
+    plt.close(figure)
+    for band, line, of_stage in zip(axis.collections, axis.lines, runs.values(), strict=False):
+        last = [run.last.test_accuracy for run in of_stage]
+        epochs = len(of_stage[0].epochs)
+        at_the_end = [y for x, y in band.get_paths()[0].vertices if x == epochs]
+        assert (min(at_the_end), max(at_the_end)) == pytest.approx((min(last), max(last)))
+        assert line.get_ydata()[-1] == pytest.approx(statistics.median(last))
+    assert len(overview.overview(runs).encode()) < 100_000
+
+
+def test_the_alternative_text_of_the_figure_holds():
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert "Only stage 4 ends above the dashed line at 99.4 %, with all of its seeds." in text
+    above = {name: [run.last.test_accuracy >= overview.GOAL for run in load_runs(name)] for name in STAGES}
+    assert all(above["stage4"])
+    assert not any(any(above[name]) for name in ("stage1", "stage2", "stage3"))
 
 
 @pytest.fixture
 def copy(tmp_path):
-    shutil.copytree(pages.ROOT / "notebooks", tmp_path / "notebooks")
-    shutil.copy(pages.ROOT / "README.md", tmp_path)
+    for name in ("notebooks", "docs"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "README.md", tmp_path)
     return tmp_path
+
+
+def test_render_writes_again_what_was_changed(copy):
+    marker = "<!-- seeds -->\n"
+    page = copy / "docs" / "evidence.md"
+    page.write_text(page.read_text().replace(marker, f"{marker}99.99\n"))
+    (copy / pages.OVERVIEW).unlink()
+    pages.render(copy)
+    for path in (*pages.TABLES, pages.OVERVIEW):
+        assert (copy / path).read_text() == (ROOT / path).read_text(), path
 
 
 def test_badges_point_to_the_repository_and_can_be_changed(copy):
     for repository in ("first/one", "second/two.x"):
-        pages.put_badges(repository, copy)
+        put_badges(repository, copy)
         readme = (copy / "README.md").read_text()
-        for book in pages.every_notebook(copy):
+        for book in every_notebook(copy):
             address = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{book.path.name}"
             assert readme.count(f"({address})") == 1
             cells = book.read().cells
             assert cells[0].source.splitlines()[0].endswith(f"({address})")
             assert cells[0].source.count("Open in Colab") == 1
-            assert f'REPOSITORY = "https://github.com/{repository}"' in cells[1].source
-    assert "first/one" not in readme + "".join(book.path.read_text() for book in pages.every_notebook(copy))
+            first = next(cell for cell in cells if cell.cell_type == "code")
+            assert f'REPOSITORY = "https://github.com/{repository}"' in first.source
+    assert "first/one" not in readme + "".join(book.path.read_text() for book in every_notebook(copy))
 
 
 def test_badges_change_nothing_else(copy):
-    pages.put_badges("owner/repo", copy)
-    for book, original in zip(pages.every_notebook(copy), pages.every_notebook(), strict=True):
-        assert book.read().cells[2:] == original.read().cells[2:]
-    pages.put_badges("owner/repo", copy)
-    once = {book.path.name: book.path.read_text() for book in pages.every_notebook(copy)}
-    pages.put_badges("owner/repo", copy)
-    assert {book.path.name: book.path.read_text() for book in pages.every_notebook(copy)} == once
+    put_badges("owner/repo", copy)
+    for book, original in zip(every_notebook(copy), every_notebook(), strict=True):
+        cells, before = book.read().cells, original.read().cells
+        first = next(place for place, cell in enumerate(cells) if cell.cell_type == "code")
+        changed = [place for place, pair in enumerate(zip(cells, before, strict=True)) if pair[0] != pair[1]]
+        assert changed == [0, first]
+    put_badges("owner/repo", copy)
+    once = {book.path.name: book.path.read_text() for book in every_notebook(copy)}
+    put_badges("owner/repo", copy)
+    assert {book.path.name: book.path.read_text() for book in every_notebook(copy)} == once
 
 
-def test_a_readme_without_its_markers_is_an_error():
-    with pytest.raises(DrillError, match="<!-- results -->"):
-        pages.render_readme("no markers", pages.notebooks())
+@pytest.mark.parametrize("text", ["no markers", "<!-- results -->\n", "<!-- results -->\n<!-- /results -->\n" * 2])
+def test_a_page_without_its_markers_is_an_error(text):
+    with pytest.raises(DrillError, match=r"README\.md needs the lines <!-- results -->"):
+        markers.between(text, "results", "a table", "README.md")
+
+
+def test_a_page_that_is_missing_is_an_error(tmp_path):
+    with pytest.raises(DrillError, match=r"README\.md: No such file"):
+        pages.render_page("README.md", tmp_path)
 
 
 def test_a_benchmark_that_is_missing_or_damaged_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(pages.evidence, "FOLDER", tmp_path)
-    for content in (None, "{", "[]", '{"environment": {"hardware": "x", "threads": 2, "torch": "2"}}'):
+    monkeypatch.setattr(stored, "FOLDER", tmp_path)
+    environment = '{"hardware": "x", "threads": 2, "torch": "2"}'
+    for content in (None, "{", "[]", f'{{"format": 2, "environment": {environment}}}'):
         if content is not None:
             (tmp_path / "benchmark.json").write_text(content)
         with pytest.raises(DrillError, match=r"benchmark\.json.*bench --out"):
-            pages.speed_tables()
+            pages.speed_tables(ROOT)

@@ -4,13 +4,13 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from mnist_drill import plots
-from mnist_drill.augment import Augmentation
-from mnist_drill.compare import Entry
-from mnist_drill.data import Digits
+from mnist_drill.course import plots, study_plots
+from mnist_drill.data import LabeledImages
 from mnist_drill.models import build
 from mnist_drill.receptive_field import trace
-from mnist_drill.train import RECIPES, confusion_matrix, fit, predict, rate_at
+from mnist_drill.recipes import STAGE4, Augmentation
+from mnist_drill.train import confusion_matrix, fit, predict
+from mnist_drill.zoo.comparison import Entry
 
 
 @pytest.fixture
@@ -25,16 +25,15 @@ def figure(monkeypatch):
 @pytest.fixture(scope="module")
 def trained(few):
     model = build("stage3", 1)
-    recipe = replace(RECIPES["stage4"], epochs=2)
-    return model, fit(model, recipe, *few, name="stage4", seed=1, progress=False)
+    return model, fit(model, STAGE4.with_epochs(2), *few, name="stage4", seed=1, progress=False)
 
 
 def titles(figure):
     return [axis.get_title() for axis in figure.axes if axis.get_title()]
 
 
-def test_digit_grid(few, figure):
-    plots.digit_grid(few[0].images[:13], [str(n) for n in range(13)], columns=5)
+def test_image_grid(few, figure):
+    plots.image_grid(few[0].images[:13], [str(n) for n in range(13)], columns=5)
     assert titles(figure()) == [str(n) for n in range(13)]
     drawn = [axis.images[0].get_array() for axis in figure().axes if axis.images]
     assert torch.equal(torch.tensor(drawn[12]), few[0].images[12, 0])
@@ -84,13 +83,16 @@ def test_curves_have_a_band_from_the_lowest_to_the_highest_seed(trained, figure)
         assert (band.min(), band.max()) == pytest.approx((row.test_accuracy - 3, row.test_accuracy + 2))
 
 
-def test_alternatives_show_every_run_and_the_mean(trained, figure):
+def test_an_ablation_shows_every_run_and_the_mean(trained, figure):
     _, run = trained
     other = replace(run, epochs=(replace(run.last, test_accuracy=50.0),))
-    plots.alternatives({"one": [run, run], "other": [other, run]}, "one")
+    study_plots.ablation({"one": [run, run], "other": [other, run]}, "one")
     accuracies, gaps = figure().axes
     assert [label.get_text() for label in accuracies.get_yticklabels()] == ["one", "other"]
-    for axis, values in ((accuracies, [50.0, run.last.test_accuracy]), (gaps, [other.gap, run.gap])):
+    for axis, values in (
+        (accuracies, [50.0, run.last.test_accuracy]),
+        (gaps, [other.generalization_gap, run.generalization_gap]),
+    ):
         dots, mean = axis.lines[2:]
         assert list(dots.get_xdata()) == values
         assert list(mean.get_xdata()) == pytest.approx([sum(values) / 2])
@@ -98,7 +100,7 @@ def test_alternatives_show_every_run_and_the_mean(trained, figure):
 
 def test_costs_are_parameters_and_seconds(trained, figure):
     _, run = trained
-    plots.costs({"one": [run]}, "one")
+    study_plots.costs({"one": [run]}, "one")
     places = [axis.lines[0].get_xydata()[0].tolist() for axis in figure().axes]
     assert places == [
         [9_904, run.last.test_accuracy],
@@ -110,40 +112,40 @@ def test_entries_stand_at_their_parameters_and_accuracy(figure, tmp_path):
     entries = [
         Entry("stage4", (), 9_904, 15, 99.4, 99.5, (6.0,), 10),
         Entry("resnet18", (), 11_175_370, 5, 99.3, 99.2, (60.0,), 100),
-        Entry("vote of 2", ("stage4", "resnet18"), 11_185_274, 15, 99.5, 99.6, (66.0,), 110),
+        Entry("ensemble of 2", ("stage4", "resnet18"), 11_185_274, 15, 99.5, 99.6, (66.0,), 110),
     ]
-    plots.accuracy_against_parameters(entries)
+    study_plots.accuracy_against_parameters(entries)
     (axis,) = figure().axes
     points = {(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in axis.lines if len(line.get_xdata())}
     assert points == {(entry.parameters, entry.test) for entry in entries}
-    assert [text.get_text() for text in axis.texts] == ["stage4", "resnet18", "vote of 2"]
-    plots.accuracy_against_parameters(entries, path=tmp_path / "entries.png")
+    assert [text.get_text() for text in axis.texts] == ["stage4", "resnet18", "ensemble of 2"]
+    study_plots.accuracy_against_parameters(entries, path=tmp_path / "entries.png")
     assert (tmp_path / "entries.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_schedules_show_the_rate_below_the_accuracy(trained, figure):
+def test_schedules_show_the_learning_rate_below_the_accuracy(trained, figure):
     _, run = trained
-    plots.schedules({"one": [run], "other": [run]}, lowest=10, columns=3)
+    study_plots.schedules({"one": [run], "other": [run]}, lowest=10, columns=3)
     accuracy, *_ = (axis for axis in figure().axes if axis.get_title() == "other")
     assert list(accuracy.lines[0].get_ydata()) == [row.test_accuracy for row in run.epochs]
     (rate, _) = (axis for axis in figure().axes if axis.lines and axis.get_yscale() == "log")
     steps, rates = rate.lines[0].get_data()
-    assert list(rates) == [rate_at(run.recipe, step / 2) for step in steps]
+    assert list(rates) == [run.recipe.learning_rate_at(step / 2) for step in steps]
 
 
-def test_mistakes_are_mistakes_and_the_surest_come_first(trained, few, figure):
+def test_errors_are_errors_and_the_most_confident_come_first(trained, few, figure):
     model, _ = trained
-    plots.mistakes(model, few[1], most=7)
+    plots.most_confident_errors(model, few[1], most=7)
     confidence, predicted = predict(model, few[1]).softmax(dim=1).max(dim=1)
     wrong = [i for i in range(500) if predicted[i] != few[1].labels[i]]
-    surest = sorted(wrong, key=lambda i: -confidence[i])[:7]
-    assert titles(figure()) == [f"{few[1].labels[i]} read as {predicted[i]}\n{confidence[i]:.0%}" for i in surest]
+    first = sorted(wrong, key=lambda i: -confidence[i])[:7]
+    assert titles(figure()) == [f"{few[1].labels[i]} as {predicted[i]}\n{confidence[i]:.0%}" for i in first]
 
 
-def test_no_mistakes_is_no_figure(trained, few):
+def test_no_error_is_no_figure(trained, few):
     model, _ = trained
     right = predict(model, few[1]).argmax(dim=1)
-    plots.mistakes(model, Digits(few[1].images, right))
+    plots.most_confident_errors(model, LabeledImages(few[1].images, right))
 
 
 def test_confusion(trained, few, figure):
@@ -155,12 +157,12 @@ def test_confusion(trained, few, figure):
 
 
 def test_learning_rate(figure):
-    plots.learning_rate({"stage4": RECIPES["stage4"]}, steps_per_epoch=10)
+    plots.learning_rate({"stage4": STAGE4}, steps_per_epoch=10)
     line = figure().axes[0].lines[0].get_ydata()
-    assert list(line) == [rate_at(RECIPES["stage4"], step / 150) for step in range(150)]
+    assert list(line) == [STAGE4.learning_rate_at(step / 150) for step in range(150)]
 
 
-def test_augmentations_show_the_same_digits_and_leave_the_random_state(few, figure):
+def test_augmentations_show_the_same_images_and_leave_the_random_state(few, figure):
     state = torch.get_rng_state()
     plots.augmentations(few[0].images[:4], {"cutout": Augmentation(cutout=8), "nothing": Augmentation()})
     assert torch.equal(torch.get_rng_state(), state)

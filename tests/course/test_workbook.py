@@ -1,18 +1,20 @@
 import shutil
 import subprocess
 import zipfile
-from pathlib import Path
 
 import openpyxl
 import pytest
 import torch
 from torch import nn
 
-from mnist_drill.models import STAGES, build, parameter_count
+from mnist_drill.course.notebooks import ROOT
+from mnist_drill.course.workbook import try_it, write_workbook
+from mnist_drill.models import build
+from mnist_drill.networks import parameter_count
 from mnist_drill.receptive_field import trace
-from mnist_drill.workbook import try_it, write_workbook
+from mnist_drill.stages import STAGES
 
-COMMITTED = Path(__file__).parents[1] / "RF_calculations.xlsx"
+COMMITTED = ROOT / "RF_calculations.xlsx"
 HEADER = ["layer", "n_in", "k", "s", "p", "d", "j_in", "r_in", "n_out", "j_out", "r_out", "channels in", "channels out",
           "parameters", "batch norm"]  # fmt: skip
 SHEETS = {**{name: build(name) for name in STAGES}, "Try it": try_it()}
@@ -124,7 +126,7 @@ def recalculate(tmp_path_factory):
     """Has LibreOffice calculate copies of workbooks that were stripped of the values stored beside the formulas."""
     office = shutil.which("soffice")
     if office is None:
-        pytest.skip("LibreOffice is not installed, so the workbook is not calculated anew (Debian: libreoffice-calc)")
+        pytest.skip("LibreOffice is not installed, so the workbook is not recalculated (Debian: libreoffice-calc)")
 
     def run(**books):
         folder = tmp_path_factory.mktemp("office")

@@ -1,4 +1,4 @@
-"""Collects a study of 500 digits into the folder that it is given: a program of its own, so that it can be killed.
+"""Collects a study of 500 images into the folder that it is given: a program of its own, so that it can be killed.
 
 Spawned workers run this file too, all but its last lines.
 """
@@ -7,20 +7,20 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from mnist_drill import data, evidence
-from mnist_drill.models import stage2
-from mnist_drill.studies import Alternative, Study
-from mnist_drill.train import Recipe
+from mnist_drill import data
+from mnist_drill.evidence import stored
+from mnist_drill.evidence.collect import collect
+from mnist_drill.evidence.studies import STUDIES, Study, Variant
+from mnist_drill.networks import stage2
+from mnist_drill.recipes import Recipe
 
 RECIPE = Recipe(epochs=3, learning_rate=0.1, batch_size=50)
-STUDY = Study(
-    {"slow": Alternative(stage2, replace(RECIPE, learning_rate=0.01)), "fast": Alternative(stage2, RECIPE)}, seeds=3
-)
-everything, test = data.load()
+STUDY = Study({"slow": Variant(stage2, replace(RECIPE, learning_rate=0.01)), "fast": Variant(stage2, RECIPE)}, seeds=3)
+train_set, test_set = data.load()
 
-data.load = lambda: (everything[:500], test[:200])
-evidence.FOLDER = Path(sys.argv[1])
-evidence.STUDIES["small"] = STUDY
+data.load = lambda: (train_set[:500], test_set[:200])
+stored.FOLDER = Path(sys.argv[1])
+STUDIES["small"] = STUDY
 
 if __name__ == "__main__":
-    evidence.collect("small", device="cpu", jobs=2)
+    collect("small", device="cpu", jobs=2)

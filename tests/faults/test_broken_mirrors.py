@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from mnist_drill import data
+from mnist_drill.storage import mnist as source
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +96,7 @@ BROKEN = {
 @pytest.fixture
 def mirrors(mnist, monkeypatch, tmp_path):
     """Starts servers on this machine, which are then the mirrors; there is no other source."""
-    raw = data.data_folder() / "MNIST" / "raw"
+    raw = source.data_folder() / "MNIST" / "raw"
     packed = gzip.compress((raw / NAME).read_bytes(), 1)
     listeners = []
 
@@ -124,12 +124,12 @@ def mirrors(mnist, monkeypatch, tmp_path):
         return f"http://127.0.0.1:{listener.getsockname()[1]}/"
 
     def start(*answers):
-        monkeypatch.setattr(data, "MIRRORS", tuple(map(serve, answers)))
+        monkeypatch.setattr(source, "MIRRORS", tuple(map(serve, answers)))
 
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setattr(data, "MIRROR_SECONDS", 3)
-    for name in data.CHECKSUMS:
+    monkeypatch.setattr(source, "MIRROR_SECONDS", 3)
+    for name in source.CHECKSUMS:
         if name != NAME:
             (tmp_path / "MNIST" / "raw").mkdir(parents=True, exist_ok=True)
             (tmp_path / "MNIST" / "raw" / name).symlink_to((raw / name).resolve())
@@ -142,7 +142,7 @@ def mirrors(mnist, monkeypatch, tmp_path):
 def test_a_broken_mirror_is_left_for_the_next(kind, mirrors, tmp_path):
     mirrors(BROKEN[kind], lambda connection, packed: connection.sendall(ok(packed)))
     start = time.monotonic()
-    content = data.fetch(tmp_path)[NAME]
+    content = source.fetch(tmp_path)[NAME]
     assert time.monotonic() - start < 8
-    assert zlib.crc32(content) == zlib.crc32((data.data_folder() / "MNIST" / "raw" / NAME).read_bytes())
+    assert zlib.crc32(content) == zlib.crc32((source.data_folder() / "MNIST" / "raw" / NAME).read_bytes())
     assert (tmp_path / "MNIST" / "raw" / NAME).read_bytes() == content

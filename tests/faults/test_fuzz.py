@@ -13,11 +13,14 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mnist_drill import __main__ as command
-from mnist_drill import competition, data
+from mnist_drill.cli.config import read_config
+from mnist_drill.cli.training import train_command
+from mnist_drill.course.tables import Result
 from mnist_drill.errors import DrillError
-from mnist_drill.report import Result
-from mnist_drill.train import PLAIN, Epoch, Run, Score
+from mnist_drill.inputs import competition
+from mnist_drill.recipes import PLAIN
+from mnist_drill.runs import Epoch, Run, Score
+from mnist_drill.storage.mnist import idx, tensor_of_idx
 
 fuzz = settings(max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -27,8 +30,9 @@ JSON = st.recursive(
     max_leaves=8,
 )
 RUN = Run(
-    name="stage2", parameters=9712, seed=1, recipe=PLAIN, environment={"hardware": "a CPU", "threads": 2},
-    epochs=(Epoch(1, 0.5, 90.0, 0.25, 95.0, 3.0),), train=Score(0.25, 96.0),
+    name="stage2", parameters=9712, seed=1, recipe=PLAIN, network="a digest", data="another digest",
+    environment={"hardware": "a CPU", "threads": 2}, epochs=(Epoch(1, 0.5, 90.0, 0.25, 95.0, 3.0),),
+    train_score=Score(0.25, 96.0),
 ).to_dict()  # fmt: skip
 
 
@@ -36,7 +40,7 @@ RUN = Run(
 @given(st.binary(max_size=60))
 def test_idx_of_any_bytes(content):
     with pytest.raises(ValueError) if not sound(content) else contextless():
-        data._tensor(content)
+        tensor_of_idx(content)
 
 
 @fuzz
@@ -45,7 +49,7 @@ def test_idx_with_a_header_that_lies(dimensions, shape, values):
     content = b"\0\0\x08" + bytes([dimensions]) + struct.pack(f">{len(shape)}I", *shape) + values
     tracemalloc.start()
     try:
-        tensor = data._tensor(content)
+        tensor = tensor_of_idx(content)
         assert tensor.numel() <= len(content)
     except ValueError:
         pass
@@ -58,7 +62,7 @@ def test_idx_with_a_header_that_lies(dimensions, shape, values):
 @given(st.lists(st.integers(0, 4), max_size=4))
 def test_idx_that_is_sound(shape):
     values = torch.arange(math.prod(shape), dtype=torch.uint8).view(shape)
-    assert torch.equal(data._tensor(data._idx(values.numpy())), values)
+    assert torch.equal(tensor_of_idx(idx(values.numpy())), values)
 
 
 def sound(content):
@@ -132,9 +136,9 @@ def test_the_run_itself_and_nests_without_end(tmp_path):
 
 
 def configured(path):
-    context = click.Context(command.train_command)
+    context = click.Context(train_command)
     try:
-        command.read_config(context, SimpleNamespace(name="config"), path)
+        read_config(context, SimpleNamespace(name="config"), path)
     except DrillError as error:
         assert path.name in str(error)
         return None

@@ -2,22 +2,19 @@
 
 import contextlib
 import io
-import json
 import os
 import pickle
 import random
-import shutil
 import struct
-import time
 import zipfile
 
 import pytest
-import safetensors.torch
 import torch
 
-from mnist_drill import checkpoint
 from mnist_drill.errors import DrillError
 from mnist_drill.models import build
+from mnist_drill.storage import checkpoint
+from tests.faults.checkpoints import refused, saved, whole
 
 SEED = 7
 
@@ -30,17 +27,6 @@ class Runs:
 
     def __reduce__(self):
         return self.call
-
-
-def whole(**changes):
-    """What a checkpoint of `stage2` holds."""
-    return {"format": 1, "network": "stage2", "changes": {}, "weights": build("stage2", 1).state_dict()} | changes
-
-
-def saved(content, **options):
-    stream = io.BytesIO()
-    torch.save(content, stream, **options)
-    return stream.getvalue()
 
 
 def archive(files, compression=zipfile.ZIP_STORED):
@@ -181,10 +167,10 @@ FOREIGN = {
     "changes that are a list": lambda: saved(whole(changes=[1])),
     "unknown changes": lambda: saved(whole(network="resnet18", changes={"weights": "DEFAULT"})),
     "changes to a stage": lambda: saved(whole(changes={"norm": True})),
-    "digits of a billion pixels": lambda: saved(whole(network="vit_b_16", changes={"side": 1 << 30})),
+    "images of a billion pixels": lambda: saved(whole(network="vit_b_16", changes={"side": 1 << 30})),
     "weights that are a list": lambda: saved(whole(weights=[torch.zeros(2)])),
     "no weights": lambda: saved(whole(weights={})),
-    "a weight too much": lambda: weights_with(torch.zeros(3), "more"),
+    "an unexpected key": lambda: weights_with(torch.zeros(3), "more"),
     "a weight by a number": lambda: weights_with(torch.zeros(3), 5),
     "a weight of another shape": lambda: weights_with(torch.zeros(16, 1, 3, 4)),
     "a weight that says it is large": lambda: weights_with(torch.zeros(1).expand(1 << 40)),
@@ -194,18 +180,6 @@ FOREIGN = {
     "a weight without values": lambda: weights_with(torch.zeros(16, 1, 3, 3, device="meta")),
     "a weight that is a word": lambda: weights_with("heavy"),
 }  # fmt: skip
-
-
-def refused(path):
-    """The message with which a file is refused; it is one line, names the file, and comes soon."""
-    start = time.monotonic()
-    with pytest.raises(DrillError) as caught:
-        checkpoint.load(path)
-    assert time.monotonic() - start < 5, "hangs"
-    message = str(caught.value)
-    assert str(path) in message
-    assert len(message) < 1000 + len(str(path))
-    return message
 
 
 @pytest.mark.parametrize("kind", unsafe(""))
@@ -272,47 +246,3 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
     for _ in range(50):
         path.write_bytes(sound[: draw.randrange(len(sound))])
         refused(path)
-
-
-def safe(**changes):
-    head = {"format": "1", "network": "stage2", "changes": "{}"} | changes
-    return safetensors.torch.save(build("stage2", 1).state_dict(), head)
-
-
-HOSTILE_SAFETENSORS = {
-    "empty": lambda: b"",
-    "a header of exabytes": lambda: struct.pack("<Q", 1 << 62) + b"{}",
-    "a header that is no JSON": lambda: struct.pack("<Q", 8) + b"not JSON" + bytes(100),
-    "tensors beyond the end": lambda: safe()[:-100],
-    "a shape that is none": lambda: with_header(
-        {"0.0.weight": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 4]}}
-    ),
-    "another format": lambda: safe(format="9"),
-    "a format that is a word": lambda: safe(format="new"),
-    "changes that are no JSON": lambda: safe(changes="{"),
-    "another network's weights": lambda: safe(network="stage4"),
-    "an unknown network": lambda: safe(network="../stage2"),
-    "torch's format": lambda: saved(whole()),
-}  # fmt: skip
-
-
-def with_header(entries):
-    header = json.dumps(entries).encode()
-    return struct.pack("<Q", len(header)) + header + bytes(4)
-
-
-@pytest.mark.parametrize("kind", HOSTILE_SAFETENSORS)
-def test_hostile_safetensors_are_refused(kind, tmp_path):
-    path = tmp_path / "stage2.safetensors"
-    path.write_bytes(HOSTILE_SAFETENSORS[kind]())
-    refused(path)
-
-
-def test_what_is_sound_is_read(tmp_path):
-    original = build("stage2", 1)
-    for name in ("stage2.pt", "stage2.safetensors"):
-        checkpoint.save(tmp_path / name, original, "stage2", {})
-        shutil.copy(tmp_path / name, tmp_path / f"renamed{(tmp_path / name).suffix}")
-        model, network = checkpoint.load(tmp_path / f"renamed{(tmp_path / name).suffix}")
-        assert network == "stage2"
-        assert all(torch.equal(value, original.state_dict()[key]) for key, value in model.state_dict().items())

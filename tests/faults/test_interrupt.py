@@ -5,7 +5,7 @@ import time
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from mnist_drill import pages
+from mnist_drill.course.notebooks import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -14,18 +14,23 @@ import sys
 sys.path.insert(0, ".")
 from mnist_drill import data
 from mnist_drill.models import build
-from mnist_drill.report import Result, claim, judge
-from mnist_drill.train import PLAIN, fit
-train, test = data.load()
+from mnist_drill.course.claims import claim, judge
+from mnist_drill.course.tables import Result
+from mnist_drill.recipes import PLAIN
+from mnist_drill.train import fit
+train_set, test_set = data.load()
 model = build("stage2", 1)
 """
-TRAIN = 'run = fit(model, PLAIN.with_epochs(1000), train[:500], test[:500], name="stage2", seed=1, progress=False)'
+TRAIN = """
+few = train_set[:500], test_set[:500]
+run = fit(model, PLAIN.with_epochs(1000), *few, name="stage2", seed=1, progress=False)
+"""
 SHOW = 'print(len(run.epochs), run.stopped); Result(run); judge([claim("It has epochs", lambda run: run.epochs)], run)'
 
 
 @pytest.fixture
 def kernel():
-    manager, client = start_new_kernel(kernel_name="python3", cwd=str(pages.ROOT))
+    manager, client = start_new_kernel(kernel_name="python3", cwd=str(ROOT))
     yield manager, client
     client.stop_channels()
     manager.shutdown_kernel(now=True)

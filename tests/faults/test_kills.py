@@ -1,4 +1,4 @@
-"""Processes that are killed at random moments: nothing on the disk is ever unreadable, and what goes on ends the same.
+"""Processes killed at random moments: nothing on the disk is ever unreadable, and what is resumed ends the same.
 
 The processes are forks of this one, on one thread each, so that fifty of them take a minute and not ten.
 """
@@ -16,13 +16,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from mnist_drill import __main__ as command
-from mnist_drill import checkpoint, data, evidence
-from mnist_drill.archive import read_archive
-from mnist_drill.files import write_atomically
-from mnist_drill.models import stage2
-from mnist_drill.studies import STUDIES, Alternative, Study
-from mnist_drill.train import RECIPES, Recipe, Run
+from mnist_drill import cli, data
+from mnist_drill.evidence import stored
+from mnist_drill.evidence.collect import collect
+from mnist_drill.evidence.studies import STUDIES, Study, Variant
+from mnist_drill.networks import stage2
+from mnist_drill.recipes import STAGE4, Recipe
+from mnist_drill.runs import Run
+from mnist_drill.storage import checkpoint
+from mnist_drill.storage import mnist as source
+from mnist_drill.storage.archive import read_archive
+from mnist_drill.storage.files import write_atomically
 
 pytestmark = [
     pytest.mark.slow,
@@ -105,7 +109,7 @@ def readable(folder):
             json.loads(path.read_text())
 
 
-@pytest.mark.parametrize("name", ["stage4", "stage3"])  # with averaged weights and a schedule, and without
+@pytest.mark.parametrize("name", ["stage4", "stage3"])  # with an EMA of the weights and a schedule, and without
 def test_a_training_that_is_killed_again_and_again_ends_the_same(name, few, tmp_path, monkeypatch):
     small = few[0][:300], few[1][:100]
     monkeypatch.setattr(data, "load", lambda: small)
@@ -113,7 +117,7 @@ def test_a_training_that_is_killed_again_and_again_ends_the_same(name, few, tmp_
     def train(folder, *options):
         arguments = ["mnist_drill", "train", name, "--epochs", "6", "--device", "cpu", "--out", str(folder), *options]
         monkeypatch.setattr(sys, "argv", arguments)
-        command.main()
+        cli.main()
 
     whole = tmp_path / "whole"
     seconds = Process(lambda: train(whole)).seconds()
@@ -143,7 +147,7 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(few, tmp_path, monk
         sys.stderr = said.open("w", buffering=1)
         arguments = ["train", "stage2", "--epochs", "500", "--device", "cpu", "--out", str(tmp_path), *options]
         monkeypatch.setattr(sys, "argv", ["mnist_drill", *arguments])
-        command.main()
+        cli.main()
 
     process = Process(train)
     while not (tmp_path / "stage2.state").exists():
@@ -172,8 +176,8 @@ def test_a_file_whose_writing_is_killed_is_the_old_or_the_new_one(tmp_path):
 @pytest.fixture
 def slow_mirror(mnist, serve_as_mirror):
     """A mirror on this machine that sends every file in a few tenths of a second, and no other source."""
-    raw = data.data_folder() / "MNIST" / "raw"
-    packed = {name: gzip.compress((raw / name).read_bytes(), 1) for name in data.CHECKSUMS}
+    raw = source.data_folder() / "MNIST" / "raw"
+    packed = {name: gzip.compress((raw / name).read_bytes(), 1) for name in source.CHECKSUMS}
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -196,56 +200,52 @@ def slow_mirror(mnist, serve_as_mirror):
 
 def test_a_fetch_that_is_killed_again_and_again_leaves_whole_files(slow_mirror, tmp_path):
     draw = random.Random(SEED)
-    seconds = Process(lambda: data.fetch(tmp_path / "whole")).seconds()
+    seconds = Process(lambda: source.fetch(tmp_path / "whole")).seconds()
     kills, number = 0, 0
     while kills < 20:
         raw = tmp_path / str(number) / "MNIST" / "raw"
-        killed = Process(lambda raw=raw: data.fetch(raw.parents[1])).kill_after(draw.uniform(0, seconds))
+        killed = Process(lambda raw=raw: source.fetch(raw.parents[1])).kill_after(draw.uniform(0, seconds))
         kills += killed
         number += not killed
         for path in raw.iterdir() if raw.exists() else ():
             if not path.name.startswith("."):
-                assert data._intact(path.name, path.read_bytes())
-    assert data.fetch(raw.parents[1]).keys() == data.CHECKSUMS.keys()
+                assert source._intact(path.name, path.read_bytes())
+    assert source.fetch(raw.parents[1]).keys() == source.CHECKSUMS.keys()
 
 
 def test_two_that_fetch_at_once_leave_whole_files_and_ask_once(slow_mirror, tmp_path):
-    processes = [Process(lambda: data.fetch(tmp_path)) for _ in range(3)]
+    processes = [Process(lambda: source.fetch(tmp_path)) for _ in range(3)]
     for process in processes:
         process.seconds()
     raw = tmp_path / "MNIST" / "raw"
-    assert sorted(path.name for path in raw.iterdir()) == sorted(data.CHECKSUMS)
-    assert all(data._intact(path.name, path.read_bytes()) for path in raw.iterdir())
+    assert sorted(path.name for path in raw.iterdir()) == sorted(source.CHECKSUMS)
+    assert all(source._intact(path.name, path.read_bytes()) for path in raw.iterdir())
 
 
 def test_evidence_that_is_killed_again_and_again_is_the_same(few, tmp_path, monkeypatch):
     small = few[0][:300], few[1][:100]
     recipe = Recipe(epochs=1, learning_rate=0.1, batch_size=50)
-    study = Study(
-        {"fast": Alternative(stage2, recipe), "stage4": Alternative(stage2, RECIPES["stage4"].with_epochs(1))}, 8
-    )
+    study = Study({"fast": Variant(stage2, recipe), "stage4": Variant(stage2, STAGE4.with_epochs(1))}, 8)
     monkeypatch.setattr(data, "load", lambda: small)
     monkeypatch.setitem(STUDIES, "small", study)
 
-    def collect(folder):
-        monkeypatch.setattr(evidence, "FOLDER", folder)
-        evidence.collect("small", device="cpu")
+    def collect_into(folder):
+        monkeypatch.setattr(stored, "FOLDER", folder)
+        collect("small", device="cpu")
 
-    def stored(folder):
-        monkeypatch.setattr(evidence, "FOLDER", folder)
-        return [
-            (run.name, run.seed, [replace(x, seconds=0) for x in run.epochs]) for run in evidence.load_runs("small")
-        ]
+    def runs_in(folder):
+        monkeypatch.setattr(stored, "FOLDER", folder)
+        return [(run.name, run.seed, [replace(x, seconds=0) for x in run.epochs]) for run in stored.load_runs("small")]
 
-    seconds = Process(lambda: collect(tmp_path / "whole")).seconds()
+    seconds = Process(lambda: collect_into(tmp_path / "whole")).seconds()
     draw = random.Random(SEED)
     kills, number = 0, 0
     while kills < 20 or number == 0:
         folder = tmp_path / str(number)
         folder.mkdir(exist_ok=True)
-        if Process(lambda folder=folder: collect(folder)).kill_after(draw.uniform(0, 0.5 * seconds)):
+        if Process(lambda folder=folder: collect_into(folder)).kill_after(draw.uniform(0, 0.5 * seconds)):
             kills += 1
-            stored(folder)
+            runs_in(folder)
         else:
-            assert stored(folder) == stored(tmp_path / "whole")
+            assert runs_in(folder) == runs_in(tmp_path / "whole")
             number += 1

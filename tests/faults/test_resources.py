@@ -10,9 +10,11 @@ import torch
 
 from mnist_drill import data
 from mnist_drill.errors import DrillError
-from mnist_drill.files import write_atomically
 from mnist_drill.models import build
-from mnist_drill.train import Recipe, fit
+from mnist_drill.recipes import Recipe
+from mnist_drill.storage import mnist as source
+from mnist_drill.storage.files import write_atomically
+from mnist_drill.storage.resume import fit_resumable
 
 RECIPE = Recipe(epochs=2, batch_size=50)
 
@@ -57,26 +59,28 @@ def test_a_full_disk_is_an_error_and_the_old_one_stays(small_disk):
 
 def test_a_training_that_cannot_be_kept_says_so(small_disk, few):
     with pytest.raises(DrillError, match=r"stage2\.state: No space left"):
-        fit(build("stage2", 1), RECIPE, *few, name="stage2", seed=1, device="cpu", state=small_disk / "stage2.state")
+        fit_resumable(
+            small_disk / "stage2.state", build("stage2", 1), RECIPE, *few, name="stage2", seed=1, device="cpu"
+        )
     assert os.listdir(small_disk) == []
 
 
-def test_digits_that_do_not_fit_a_device(few, monkeypatch):
+def test_images_that_do_not_fit_a_device(few, monkeypatch):
     def full(*arguments):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(torch.Tensor, "to", full)
-    with pytest.raises(DrillError, match="no memory for 500 digits"):
+    with pytest.raises(DrillError, match="no memory for 500 images"):
         few[0].to("cuda")
 
 
 def test_a_data_file_that_is_removed_meanwhile_is_named(mnist, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "MIRRORS", ())
+    monkeypatch.setattr(source, "MIRRORS", ())
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name in data.CHECKSUMS:
-        (raw / name).symlink_to((data.data_folder() / "MNIST" / "raw" / name).resolve())
+    for name in source.CHECKSUMS:
+        (raw / name).symlink_to((source.data_folder() / "MNIST" / "raw" / name).resolve())
     data.load(tmp_path)
     (raw / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(DrillError, match="t10k-labels-idx1-ubyte"):

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import torch
 
-from mnist_drill import competition
 from mnist_drill.errors import DrillError
+from mnist_drill.inputs import competition
 
 HEADER = ",".join(["label", *competition.PIXELS])
 
 
 @pytest.fixture
 def table(few, tmp_path):
-    """A train.csv of the first twenty digits; `change` is given its lines."""
+    """A train.csv of the first twenty images; `change` is given its lines."""
 
     def write(change=lambda lines: lines, end="\n", start=b"", pack=bytes):
-        digits = few[0][:20]
-        pixels = (digits.images.flatten(1) * 255).round().int()
-        rows = torch.cat([digits.labels[:, None], pixels], dim=1).tolist()
+        dataset = few[0][:20]
+        pixels = (dataset.images.flatten(1) * 255).round().int()
+        rows = torch.cat([dataset.labels[:, None], pixels], dim=1).tolist()
         lines = change([HEADER, *(",".join(map(str, row)) for row in rows)])
         path = tmp_path / "train.csv"
         path.write_bytes(pack(start + end.join(lines).encode() + end.encode()))
@@ -38,10 +38,10 @@ def table(few, tmp_path):
     ],
     ids=["plain", "CRLF", "byte-order mark", "gzip", "blank lines", "quoted header"],
 )
-def test_a_table_holds_the_digits(table, few, form):
-    digits = competition.read_train(table(**form))
-    assert torch.equal(digits.labels, few[0].labels[:20])
-    assert torch.allclose(digits.images, few[0].images[:20], atol=1e-6)
+def test_a_table_holds_images_and_labels(table, few, form):
+    dataset = competition.read_train(table(**form))
+    assert torch.equal(dataset.labels, few[0].labels[:20])
+    assert torch.allclose(dataset.images, few[0].images[:20], atol=1e-6)
 
 
 def edited(row, column, value):

@@ -4,15 +4,16 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from mnist_drill import pictures
-from mnist_drill.data import Digits
+from mnist_drill.data import LabeledImages
 from mnist_drill.errors import DrillError
+from mnist_drill.inputs import pictures
 from mnist_drill.models import build
-from mnist_drill.train import RECIPES, evaluate, fit
+from mnist_drill.recipes import SPRINT
+from mnist_drill.train import evaluate, fit
 
 
 def canvas(digit, side, scale, seed, dark=False):
-    """Grey values of shape (side, side): a digit of shape (28, 28), enlarged and moved on an even background."""
+    """Grey values of shape (side, side): an image of shape (28, 28), enlarged and moved on an even background."""
     draw = np.random.default_rng(seed)
     size = round(28 * scale)
     big = F.interpolate(digit[None, None], (size, size), mode="bicubic", antialias=True)[0, 0].clamp(0, 1).numpy()
@@ -38,23 +39,13 @@ def saved(path, grey, kind):
 
 
 @pytest.fixture(scope="module")
-def reader(mnist):
-    """A network after one quick epoch, the first 1,000 test digits, and its accuracy on them."""
-    train, test = mnist
+def classifier(mnist):
+    """A network after one short epoch, the first 1,000 test images, and its accuracy on them."""
+    train_set, test_set = mnist
     model = build("sprint", 1)
-    recipe = RECIPES["sprint"].with_epochs(1)
-    fit(
-        model,
-        recipe,
-        train,
-        test[:1000],
-        name="sprint",
-        seed=1,
-        device="cpu",
-        progress=False,
-        on_epoch=lambda row: None,
-    )
-    return model, test[:1000], evaluate(model, test[:1000]).accuracy
+    options = {"name": "sprint", "seed": 1, "device": "cpu", "progress": False, "on_epoch": lambda row: None}
+    fit(model, SPRINT.with_epochs(1), train_set, test_set[:1000], **options)
+    return model, test_set[:1000], evaluate(model, test_set[:1000]).accuracy
 
 
 @pytest.mark.parametrize(
@@ -68,22 +59,22 @@ def reader(mnist):
         ("jpeg", 100, 2.7, True),
     ],
 )
-def test_enlarged_and_moved_digits_are_read_as_well_as_mnists(reader, tmp_path, kind, side, scale, dark):
-    model, digits, accuracy = reader
+def test_enlarged_and_moved_digits_are_classified_as_well_as_mnists(classifier, tmp_path, kind, side, scale, dark):
+    model, dataset, accuracy = classifier
     path = tmp_path / ("x.jpg" if kind == "jpeg" else "x.png")
     images = torch.stack(
         [
             pictures.read(saved(path, canvas(image[0], side, scale, seed, dark), kind))
-            for seed, image in enumerate(digits.images)
+            for seed, image in enumerate(dataset.images)
         ]
     )
-    assert images.shape == digits.images.shape
-    assert abs(evaluate(model, Digits(images, digits.labels)).accuracy - accuracy) <= 1
+    assert images.shape == dataset.images.shape
+    assert abs(evaluate(model, LabeledImages(images, dataset.labels)).accuracy - accuracy) <= 1
 
 
 def test_most_of_mnists_own_digits_come_back_as_they_are(mnist):
     # Not all: some have a faint edge, or lie a pixel off.
-    changed = [(pictures.mnist_form(pictures.ink(x[0])) - x).abs().max() > 0.05 for x in mnist[1].images[:200]]
+    changed = [(pictures.preprocess(pictures.ink(x[0])) - x).abs().max() > 0.05 for x in mnist[1].images[:200]]
     assert sum(changed) < 100
 
 

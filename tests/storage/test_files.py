@@ -3,7 +3,7 @@ import os
 import pytest
 
 from mnist_drill.errors import DrillError
-from mnist_drill.files import ensure_writable, write_atomically
+from mnist_drill.storage.files import ensure_writable, write_atomically
 
 
 def test_it_makes_the_folder_and_leaves_nothing_beside_the_file(tmp_path):

@@ -1,10 +1,11 @@
 import torch
 
-from mnist_drill.ensemble import vote
+from mnist_drill.data import LabeledImages
+from mnist_drill.zoo.ensemble import accuracy, majority_vote
 
 
 def logits(*rows):
-    """For each digit its probabilities of the classes 0 to 2, as logits of ten classes."""
+    """For each image its probabilities of the classes 0 to 2, as logits of ten classes."""
     padded = torch.full((len(rows), 10), 1e-6)
     padded[:, :3] = torch.tensor(rows)
     return padded.log()
@@ -12,13 +13,18 @@ def logits(*rows):
 
 def test_the_majority_wins_however_sure_the_others_are():
     members = [logits([0.4, 0.3, 0.3]), logits([0.4, 0.3, 0.3]), logits([0.0, 0.99, 0.01])]
-    assert vote(members).tolist() == [0]
+    assert majority_vote(members).tolist() == [0]
 
 
 def test_a_tie_goes_to_the_highest_mean_probability():
     members = [logits([0.6, 0.3, 0.1], [0.9, 0.1, 0.0]), logits([0.1, 0.9, 0.0], [0.4, 0.6, 0.0])]
-    assert vote(members).tolist() == [1, 0]
+    assert majority_vote(members).tolist() == [1, 0]
 
 
 def test_one_member_decides_alone():
-    assert vote([logits([0.1, 0.2, 0.7], [0.8, 0.1, 0.1])]).tolist() == [2, 0]
+    assert majority_vote([logits([0.1, 0.2, 0.7], [0.8, 0.1, 0.1])]).tolist() == [2, 0]
+
+
+def test_accuracy_is_the_share_of_labels_in_percent():
+    dataset = LabeledImages(torch.zeros(4, 1, 28, 28), torch.tensor([1, 2, 3, 4]))
+    assert accuracy(torch.tensor([1, 2, 3, 0]), dataset) == 75

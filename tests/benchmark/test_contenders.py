@@ -1,0 +1,25 @@
+import torch
+
+from mnist_drill.benchmark import contenders
+
+CPU = torch.device("cpu")
+
+
+def test_the_usual_pipeline_trains_on_the_same_images(few, monkeypatch):
+    seen = []
+    cross_entropy = torch.nn.functional.cross_entropy
+    monkeypatch.setattr(contenders.F, "cross_entropy", lambda x, y: (seen.append(y), cross_entropy(x, y))[1])
+    assert contenders.usual_epoch("stage4", 500, 100, 0, CPU) > 0
+    assert [len(labels) for labels in seen] == [*(500 // 64 * [64]), 500 % 64]
+    assert torch.equal(torch.cat(seen).bincount(), few[0].labels.bincount())
+
+
+def test_the_course_trains_one_epoch_and_prints_nothing(few, capsys):
+    assert contenders.course_epoch("stage2", *few, CPU) > 0
+    assert capsys.readouterr().out == ""
+
+
+def test_the_one_epoch_recipe_learns(mnist):
+    accuracy, seconds = contenders.one_epoch_recipe(mnist[0][:10_000], mnist[1][:1000], CPU, seed=1)
+    assert accuracy > 90
+    assert seconds > 0

@@ -1,0 +1,121 @@
+"""The commands that use networks: `models`, `evaluate`, `predict`, `ensemble`, `submit` and `export`."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from mnist_drill.models import build
+from mnist_drill.runs import Run
+from mnist_drill.stages import NETWORKS
+from mnist_drill.storage import checkpoint
+from mnist_drill.train import evaluate, predict
+from mnist_drill.zoo import adapted
+from mnist_drill.zoo.ensemble import majority_vote
+
+
+def test_models_lists_every_network_with_its_parameters(drill):
+    status, out, _ = drill("models")
+    listed = dict(line.split() for line in out.splitlines())
+    assert status == 0
+    assert set(listed) == {*NETWORKS, *adapted.NAMES}
+    assert all(listed[name] == f"{stage.parameters:,}" for name, stage in NETWORKS.items())
+    assert (listed["stage4"], listed["resnet18"]) == ("9,904", "11,175,370")
+
+
+def test_evaluate_prints_accuracy_and_confusion_matrix(drill, few, tmp_path):
+    drill("train", "stage2", "--epochs", 1, "--device", "cpu", "--out", tmp_path)
+    status, out, _ = drill("evaluate", tmp_path / "stage2.pt", "--device", "cpu")
+    run = Run.load(tmp_path / "stage2.json")
+    assert status == 0
+    assert f"{run.last.test_accuracy:.2f} %" in out
+    rows = [list(map(int, line.split())) for line in out.splitlines()[3:]]
+    assert [row[0] for row in rows] == list(range(10))
+    assert [sum(row[1:]) for row in rows] == few[1].labels.bincount(minlength=10).tolist()
+
+
+def test_a_file_with_weights_alone_is_of_the_network_that_it_is_named_after(drill, tmp_path):
+    torch.save(build("stage2", 1).state_dict(), tmp_path / "stage2.pt")
+    assert drill("evaluate", tmp_path / "stage2.pt")[0] == 0
+    (tmp_path / "stage2.pt").rename(tmp_path / "stage3.pt")
+    status, _, errors = drill("evaluate", tmp_path / "stage3.pt")
+    assert (status, len(errors.splitlines())) == (2, 1)
+    assert "stage3.pt" in errors
+    assert drill("evaluate", tmp_path / "stage3.pt", "--network", "stage2")[0] == 0
+
+
+def test_a_checkpoint_says_of_which_network_it_is(drill, tmp_path):
+    drill("train", "stage2", "--epochs", 1, "--device", "cpu", "--out", tmp_path)
+    (tmp_path / "stage2.pt").rename(tmp_path / "stage3.pt")
+    status, out, _ = drill("evaluate", tmp_path / "stage3.pt")
+    assert (status, out.split(":")[0]) == (0, "stage2")
+    status, _, errors = drill("evaluate", tmp_path / "stage3.pt", "--network", "stage3")
+    assert (status, len(errors.splitlines())) == (2, 1)
+
+
+def test_predict_classifies_pictures_as_evaluate_does_their_images(drill, few, tmp_path):
+    drill("train", "sprint", "--device", "cpu", "--out", tmp_path)
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    images = few[1][:12]
+    for number, image in enumerate(images.images):
+        Image.fromarray((255 - 255 * image[0]).byte().numpy()).save(folder / f"{number:02}.png")
+    status, out, _ = drill("predict", tmp_path / "sprint.pt", folder, "--json", "--show", tmp_path / "seen.png")
+    predictions = json.loads(out)
+    model, _ = checkpoint.load(tmp_path / "sprint.pt")
+    expected = predict(model, images).softmax(dim=1)
+    assert status == 0
+    assert [Path(x["file"]).name for x in predictions] == [f"{number:02}.png" for number in range(12)]
+    assert sum(x["digit"] == int(row.argmax()) for x, row in zip(predictions, expected, strict=True)) >= 11
+    assert all(sum(x["probabilities"]) == pytest.approx(1, abs=1e-4) for x in predictions)
+    assert Image.open(tmp_path / "seen.png").width > 100
+    status, out, _ = drill("predict", tmp_path / "sprint.pt", folder / "03.png")
+    assert (status, out.splitlines()[1].split()[1]) == (0, str(predictions[3]["digit"]))
+
+
+def test_an_exported_checkpoint_is_the_same_network(drill, tmp_path):
+    options = ["--epochs", 1, "--device", "cpu", "--resize", 32, "--freeze", "--out", tmp_path]
+    drill("train", "shufflenet_v2_x0_5", *options)
+    shared = tmp_path / "shared.safetensors"
+    assert drill("export", tmp_path / "shufflenet_v2_x0_5.pt", shared)[0] == 0
+    assert drill("export", shared, tmp_path / "back.pt")[0] == 0
+    said = {
+        drill("evaluate", tmp_path / name)[1] for name in ("shufflenet_v2_x0_5.pt", "shared.safetensors", "back.pt")
+    }
+    assert len(said) == 1
+    _, name, changes = checkpoint.read(shared)
+    assert (name, changes) == ("shufflenet_v2_x0_5", {"side": 32, "freeze": True})
+
+
+def test_submit_writes_the_entry_of_an_ensemble(drill, few, table_of, tmp_path):
+    drill("train", "sprint", "--device", "cpu", "--out", tmp_path)
+    table = table_of("test.csv", few[1].images)
+    model = tmp_path / "sprint.pt"
+    status, _, _ = drill("submit", table, model, model, "--out", tmp_path / "submission.csv")
+    rows = [line.split(",") for line in (tmp_path / "submission.csv").read_text().splitlines()]
+    assert (status, rows[0]) == (0, ["ImageId", "Label"])
+    assert [int(number) for number, _ in rows[1:]] == list(range(1, 501))
+    correct = sum(int(label) == int(truth) for (_, label), truth in zip(rows[1:], few[1].labels, strict=True))
+    assert 100 * correct / 500 == pytest.approx(evaluate(checkpoint.load(model)[0], few[1]).accuracy)
+
+
+def test_ensemble_evaluates_each_network_and_the_majority_vote(drill, few, tmp_path):
+    for name in ("sprint", "stage3"):
+        drill("train", name, "--epochs", 2, "--device", "cpu", "--out", tmp_path)
+    files = [tmp_path / "sprint.pt", tmp_path / "stage3.pt"]
+    status, out, _ = drill("ensemble", *files, "--json", "--device", "cpu")
+    *members, together = json.loads(out)
+    assert status == 0
+    assert [(x["file"], x["network"]) for x in members] == [(str(files[0]), "sprint"), (str(files[1]), "stage3")]
+    models = [checkpoint.load(file)[0] for file in files]
+    assert [x["accuracy"] for x in members] == [pytest.approx(evaluate(model, few[1]).accuracy) for model in models]
+    correct = (majority_vote([predict(model, few[1]) for model in models]) == few[1].labels).sum().item()
+    assert together["accuracy"] == pytest.approx(100 * correct / 500)
+    assert together["parameters"] == 9_968 + 9_904
+    assert together["milliseconds"] == pytest.approx(sum(x["milliseconds"] for x in members))
+    header, *_, last = drill("ensemble", *files)[1].splitlines()
+    assert header.endswith("latency, ms per batch of 128")
+    assert re.match(r"majority-vote ensemble +2 networks +19,872 ", last)

@@ -1,0 +1,66 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from mnist_drill.course.statistics import (
+    Difference,
+    better,
+    difference,
+    significantly_better,
+    standard_error,
+    standard_error_of_difference,
+)
+from tests.course.runs import RUN, ending
+
+
+def test_significantly_better_are_those_that_differ_by_more_than_their_seeds():
+    study = {"chosen": ending(1, 2, 3), "luck": ending(4, 6, 8), "better": ending(9, 9.5, 10)}
+    assert significantly_better(study, "chosen") == ["better"]
+    assert significantly_better(study, "better") == []
+
+
+def test_difference_is_welchs():
+    # Means 2 and 6, variances 1 and 4 of three: 4 points, standard error sqrt(5/3), 2.94 degrees of freedom.
+    low, high = ending(1, 2, 3), ending(4, 6, 8)
+    found = difference(high, low)
+    assert found.points == pytest.approx(4)
+    t = 3.2188  # the 97.5 % quantile of Student's t at 2.9412 degrees of freedom
+    assert (found.low, found.high) == pytest.approx((4 - t * (5 / 3) ** 0.5, 4 + t * (5 / 3) ** 0.5), abs=1e-3)
+    assert found.verdict == "no significant difference"
+    assert difference(ending(9, 9.5, 10), low).verdict == "significantly better"
+    assert difference(low, ending(9, 9.5, 10)).verdict == "significantly worse"
+    assert str(difference(ending(9, 9.5, 10), low)).endswith(": significantly better")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (0.01, 0.2, "significantly better"),
+        (-0.2, -0.01, "significantly worse"),
+        (-0.01, 0.2, "no significant difference"),
+        (0.0, 0.2, "no significant difference"),
+        (-0.2, 0.0, "no significant difference"),
+    ],
+)
+def test_a_verdict_says_on_which_side_of_0_the_interval_lies(low, high, verdict):
+    assert Difference((low + high) / 2, low, high).verdict == verdict
+    assert str(Difference(0.1, low, high)) == f"+0.10 ({low:+.2f} to {high:+.2f}): {verdict}"
+
+
+def test_one_run_on_a_side_has_no_interval_and_no_significant_difference():
+    for others in (ending(10.0, 11.0, 12.0), ending(10.0)):
+        found = difference(ending(99.9), others)
+        assert (found.low, found.high) == (-math.inf, math.inf)
+        assert found.verdict == difference(others, ending(99.9)).verdict == "no significant difference"
+        assert significantly_better({"one": ending(99.9), "others": others}, "others") == []
+
+
+def test_the_standard_error_of_a_difference_is_binomial():
+    run = replace(RUN, epochs=(replace(RUN.last, test_accuracy=99.4),))
+    assert standard_error(99.4) == pytest.approx(0.0772, abs=1e-4)
+    assert standard_error_of_difference(run, run) == pytest.approx(2**0.5 * 0.0772, abs=1e-4)
+    higher = replace(run, epochs=(replace(run.last, test_accuracy=99.6),))
+    assert better(higher, run, k=1.9)
+    assert not better(higher, run, k=2.1)
+    assert not better(run, higher, k=0)
