@@ -81,6 +81,6 @@ def checksum(*datasets: LabeledImages) -> str:
     digest = hashlib.sha256()
     for dataset in datasets:
         for part in dataset.images.split(10_000):
-            digest.update((part * 255).round().byte().cpu().numpy())
-        digest.update(dataset.labels.byte().cpu().numpy())
+            digest.update((part * 255).round().byte().cpu().contiguous().numpy())
+        digest.update(dataset.labels.byte().cpu().contiguous().numpy())
     return digest.hexdigest()[:16]

@@ -17,7 +17,9 @@ class Interrupted(Exception):
     """The user ended a training. Its message is one line that says what was kept; the command ends with status 130."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`did you mean NAME? ` with the known name that is closest to a mistyped one; empty where none is close."""
-    close = get_close_matches(name, list(known), 1)
-    return f"did you mean {close[0]}? " if close else ""
+def unknown(what: str, name: str, known: Iterable[str], choices: str = "") -> DrillError:
+    """The error for a name that is not among the `known` ones: which is closest, if any is close, and the choices."""
+    known = list(known)
+    close = get_close_matches(name.replace("-", "_"), known, 1) or get_close_matches(name, known, 1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    return DrillError(f"unknown {what} {name!r}: {hint}Choose one of {choices or ', '.join(known)}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mnist_drill.errors import DrillError, did_you_mean
+import torch
+
+from mnist_drill.errors import unknown
 from mnist_drill.networks import seeded
 from mnist_drill.recipes import ADAPTED, Recipe
 from mnist_drill.stages import NETWORKS
@@ -21,10 +23,8 @@ def check_name(name: str) -> None:
     from mnist_drill.zoo.adapted import NAMES  # here, so that the course's own networks do without it
 
     if name not in NAMES:
-        raise DrillError(
-            f"unknown network {name!r}: {did_you_mean(name, [*NETWORKS, *NAMES])}"
-            f"Choose one of {', '.join(NETWORKS)} or of those that `models` lists"
-        )
+        choices = f"{', '.join(NETWORKS)} or of those that `models` lists"
+        raise unknown("network", name, [*NETWORKS, *NAMES], choices)
 
 
 def build(name: str, seed: int | None = None, **changes) -> nn.Module:
@@ -45,12 +45,15 @@ def build(name: str, seed: int | None = None, **changes) -> nn.Module:
 
 
 def recipe_for(name: str) -> Recipe:
-    """The recipe of a network by name."""
+    """The recipe of a network of the course by name; `ADAPTED` for any other."""
     return NETWORKS[name].recipe if name in NETWORKS else ADAPTED
 
 
 def build_without_values(name: str, **changes) -> nn.Module:
-    """As `build`, in no time: for weights that come from elsewhere, by `load_state_dict(…, assign=True)`."""
+    """As `build` without a seed, in no time: its weights have no values until `load_state_dict(…, assign=True)`."""
+    if name in NETWORKS:
+        with torch.device("meta"):
+            return build(name, **changes)
     from mnist_drill.zoo.adapted import without_values
 
     with without_values(name):

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 def conv_block(c_in, c_out, kernel_size=3, *, stride=1, padding=0, pool=False, norm=False, dropout=0.0):
     """Convolution without bias, max pooling (if `pool`), batch norm (if `norm`), dropout (if not 0), ReLU.
 
-    Pooling comes before the others, which then have a quarter of the positions to compute. Before ReLU it gives the
-    same as after it, since the largest of four values stays the largest. So does dropping whole channels, and before
-    ReLU that can be done in place.
+    Pooling comes before the others, which then have a quarter of the positions to compute. Max pooling and ReLU can
+    trade places, since the largest of four values stays the largest. So can ReLU and dropping whole channels, which can
+    be done in place before it.
 
     Shape: (N, c_in, H, W) to (N, c_out, H', W') with H' = (H + 2 * padding - kernel_size) // stride + 1, and half of it
     after pooling, rounded down; W' likewise.
@@ -106,7 +106,7 @@ def parameter_count(model: nn.Module) -> int:
 # What a layer computes by, besides its parameters; torch's names.
 SETTINGS = (
     "kernel_size", "stride", "padding", "padding_mode", "dilation", "groups", "ceil_mode", "count_include_pad", "p",
-    "eps", "momentum", "negative_slope", "num_heads", "side",
+    "eps", "momentum", "negative_slope", "alpha", "approximate", "num_groups", "num_heads", "scale_factor", "side",
 )  # fmt: skip
 
 

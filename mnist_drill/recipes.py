@@ -65,14 +65,17 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that decides a training besides the network, the data and the seed."""
+    """All that decides a training besides the network, the data and the seed.
+
+    Raises ValueError for a setting out of its range.
+    """
 
     epochs: int = 15
     batch_size: int = 128
     learning_rate: float = 0.01  # with a schedule, its peak
     optimizer: str = "sgd"  # one of `OPTIMIZERS`
-    momentum: float = 0.9  # SGD's, after Nesterov
-    weight_decay: float = 1e-4  # on the weights of convolutions, not on batch norm's scale and shift
+    momentum: float = 0.9  # Nesterov momentum of SGD; Adam and AdamW ignore it
+    weight_decay: float = 1e-4  # on parameters of two or more dimensions: not on biases, nor on batch norm's
     schedule: WarmupCosine | StepDecay | None = None  # None: the learning rate is constant
     augmentation: Augmentation = field(default_factory=Augmentation)
     augmentation_annealing: float = 0.0  # the share by which augmentation's ranges shrink until the last epoch

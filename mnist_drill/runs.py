@@ -40,7 +40,7 @@ class Run:
     parameters: int
     seed: int
     recipe: Recipe
-    network: str  # `models.definition` of the trained network
+    network: str  # `networks.definition` of the trained network
     data: str  # `data.checksum` of the two sets that it was trained and evaluated on
     environment: dict[str, str | int]
     epochs: tuple[Epoch, ...]
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def generalization_gap(self) -> float:
-        """Train minus test accuracy after the last epoch, both in evaluation mode, in points."""
+        """Train minus test accuracy after the last epoch, both in evaluation mode, in percentage points."""
         return self.train_score.accuracy - self.last.test_accuracy
 
     @property
@@ -83,13 +83,13 @@ class Run:
         return statistics.median(row.seconds for row in self.epochs)
 
     def lowest_of_last(self, epochs: int = 5) -> float:
-        """The lowest test accuracy of the last epochs, in percent; not a number where the run has fewer epochs."""
+        """The lowest test accuracy of the last epochs, in percent; NaN where the run has fewer epochs."""
         if len(self.epochs) < epochs:
             return math.nan
         return min(row.test_accuracy for row in self.epochs[-epochs:])
 
     def repeats(self, recipe: Recipe, network: str, data: str, evaluated_on: str) -> bool:
-        """Whether a training of these would only repeat this run, but for its seed."""
+        """Whether this run has that recipe, network definition, data checksum and evaluation set, at any seed."""
         return (self.recipe, self.network, self.data, self.evaluated_on) == (recipe, network, data, evaluated_on)
 
     def to_dict(self) -> dict:

@@ -24,7 +24,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Stage:
-    """A network of the course and all that is asked of it."""
+    """A record: a network of the course, its recipe, its evidence and, if it is a stage, its notebook."""
 
     network: Callable[..., nn.Module]
     recipe: Recipe
@@ -39,6 +39,7 @@ class Stage:
         return self.network.__name__
 
 
+# Every record by its network's name; `sprint` is a network of the course and no stage.
 NETWORKS = {
     stage.name: stage
     for stage in (

@@ -100,12 +100,13 @@ def fit(
     on_epoch: Callable[[Epoch], None] = print_epoch,
     keep: Callable[[Training], LastGood] = LastGood,
 ) -> Run:
-    """Trains `network` in place by the recipe and returns the run.
+    """Trains `network` in place by the recipe, on the device, and returns the run.
 
     After each epoch `on_epoch` is given its row; with `progress` there is a bar within the epoch. The test set is only
     reported: with any other the weights would be the same. All that is random follows from the random seed: on the same
-    CPU with as many threads the run is the same, bit for bit. `keep` makes what keeps the rows and the last good
-    weights; `Run.stopped` says why a training ended early. Raises `DrillError` for a device that is not there.
+    CPU with as many threads the run is the same, bit for bit. `keep` makes the context that keeps the rows and the
+    last good weights; `Run.stopped` says why a training ended early. Raises `DrillError` for a device that is not
+    there.
     """
     place = pick_device(device)
     train_set, test_set = train_set.to(place), test_set.to(place)
@@ -133,10 +134,10 @@ def fit(
     )
 
 
-def finished(run: Run) -> Run:
+def require_finished(run: Run) -> Run:
     """The run, if it has all of its epochs. Raises `Interrupted` or, where it diverged, `DrillError`."""
     if run.interrupted:
-        raise Interrupted("the same command goes on; what is finished is kept")
+        raise Interrupted(f"{run.name}, seed {run.seed}, {run.stopped}")
     if run.stopped:
         raise DrillError(f"{run.name}, seed {run.seed}: {run.stopped}")
     return run

@@ -3,15 +3,8 @@ import torch
 from torch import nn
 
 from mnist_drill.models import build
-from mnist_drill.networks import conv_block, definition, parameter_count, sprint, stage1, stage2, stage3, stage4
+from mnist_drill.networks import conv_block, definition
 from mnist_drill.stages import NETWORKS, STAGES
-
-
-@pytest.mark.parametrize(
-    ("network", "parameters"), [(stage1, 992_800), (stage2, 9_712), (stage3, 9_904), (stage4, 9_904), (sprint, 9_968)]
-)
-def test_parameters(network, parameters):
-    assert parameter_count(network()) == parameters
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -68,7 +61,7 @@ def test_definitions_are_equal_at_every_seed_and_differ_between_networks():
         name: definition(build(name, 2).eval()) for name in NETWORKS
     }
     assert definition(build("stage3")) == definition(build("stage4"))
-    assert len({definition(build(name)) for name in NETWORKS if name != "stage4"}) == len(NETWORKS) - 1
+    assert len({definition(build(name)) for name in ("stage1", "stage2", "stage3", "sprint")}) == 4
 
 
 def block(**changes):

@@ -18,8 +18,8 @@ def test_two_epochs_end_at_the_weights_of_the_earlier_loop(few, name):
     assert IMAGES % recipe.batch_size
     ours, earlier = build(name, 7), build(name, 7)
     run = fit(ours, recipe, train_set, test_set, name=name, seed=3, device="cpu", progress=False)
-    losses = earlier_fit(earlier, recipe, train_set.images, train_set.labels, seed=3)
-    assert [row.train_loss for row in run.epochs] == losses
+    scores = earlier_fit(earlier, recipe, train_set.images, train_set.labels, seed=3)
+    assert [(row.train_loss, row.train_accuracy) for row in run.epochs] == scores
     state = earlier.state_dict()
     assert list(ours.state_dict()) == list(state)
     different = [key for key, value in ours.state_dict().items() if not torch.equal(value, state[key])]

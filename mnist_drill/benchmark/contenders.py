@@ -20,7 +20,7 @@ from mnist_drill.data import MEAN, STD, normalize
 from mnist_drill.models import build
 from mnist_drill.stages import NETWORKS
 from mnist_drill.storage.mnist import data_folder
-from mnist_drill.train import evaluate, finished, fit
+from mnist_drill.train import evaluate, fit, require_finished
 
 if TYPE_CHECKING:
     from mnist_drill.data import LabeledImages
@@ -51,7 +51,7 @@ def course_run(
         progress=False,
         on_epoch=lambda row: None,
     )
-    return finished(run)
+    return require_finished(run)
 
 
 def course_epoch(name: str, train_set: LabeledImages, test_set: LabeledImages, device: torch.device) -> float:

@@ -13,7 +13,7 @@ from importlib import import_module
 import click
 
 from mnist_drill import __version__
-from mnist_drill.errors import DrillError, Interrupted, did_you_mean
+from mnist_drill.errors import DrillError, Interrupted, unknown
 
 # Each command's module in this folder and its line in the list of commands; its function there is NAME_command.
 COMMANDS = {
@@ -49,9 +49,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = arguments[0]
         if name not in COMMANDS and not name.startswith("-"):
-            raise DrillError(
-                f"unknown command {name!r}: {did_you_mean(name, COMMANDS)}Choose one of {', '.join(COMMANDS)}"
-            )
+            raise unknown("command", name, COMMANDS)
         return super().resolve_command(context, arguments)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:

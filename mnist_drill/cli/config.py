@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnist_drill.cli.options import PATH
-from mnist_drill.errors import DrillError, did_you_mean
+from mnist_drill.errors import DrillError, unknown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,9 +32,7 @@ def read_config(context: click.Context, option: click.Option, path: Path | None)
     for key, value in values.items():
         name = key.replace("-", "_")
         if name not in options:
-            raise DrillError(
-                f"{path}: unknown key {key!r}: {did_you_mean(name, options)}Choose one of {', '.join(options)}"
-            )
+            raise unknown(f"key in {path},", key, options)
         try:
             # As it would be typed: click takes numbers and truth values for each other, and cuts 2.5 to 2.
             defaults[name] = options[name].type_cast_value(context, str(value))

@@ -36,7 +36,7 @@ def workbook_command(path: Path) -> None:
 def badges_command(repository: str) -> None:
     """Put "Open in Colab" badges for the GitHub repository OWNER/REPO into the README and the notebooks.
 
-    The address is also put into the notebooks' first cells, which install the package in Colab. Run the command again
+    The address is also put into the notebooks' first cells, which clone the course in Colab. Run the command again
     to change the address.
     """
     from mnist_drill.course.notebooks import put_badges

@@ -83,6 +83,7 @@ def train_command(
     sets = _sets_of(table)
     ensure_writable(out)
     train_set, evaluation_set = sets or data.load()
+    evaluated_on = "test" if table is None else "validation"
     trained = False
 
     with ExitStack() as stack:
@@ -91,14 +92,14 @@ def train_command(
             nonlocal trained
             trained = True
             stack.enter_context(tracker)
-            tracker.start(_parameters(name, seed, network, recipe, changes))
+            tracker.start(_parameters(name, seed, network, recipe, changes, evaluated_on))
 
         def on_epoch(row: Epoch) -> None:
             print_epoch(row)
             tracker.epoch(row)
 
         network, run = load_or_train(
-            out, name, recipe, train_set, evaluation_set, evaluated_on="test" if table is None else "validation",
+            out, name, recipe, train_set, evaluation_set, evaluated_on=evaluated_on,
             seed=seed, changes=changes, device=device, progress=sys.stdout.isatty(), reuse=resume, on_start=on_start,
             on_epoch=on_epoch,
         )  # fmt: skip
@@ -136,11 +137,14 @@ def _sets_of(table: Path | None) -> tuple[LabeledImages, LabeledImages] | None:
     return data.split(competition.read_train(table))
 
 
-def _parameters(name: str, seed: int, network: nn.Module, recipe: Recipe, changes: dict) -> dict:
+def _parameters(name: str, seed: int, network: nn.Module, recipe: Recipe, changes: dict, evaluated_on: str) -> dict:
     """What is logged of a training before it starts."""
     from mnist_drill.networks import parameter_count
 
-    return {"network": name, "seed": seed, "parameters": parameter_count(network), **asdict(recipe), **changes}
+    return {
+        "network": name, "seed": seed, "parameters": parameter_count(network), "evaluated_on": evaluated_on,
+        **asdict(recipe), **changes,
+    }  # fmt: skip
 
 
 def _log_files(

@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 
 from mnist_drill.course.markers import between
-from mnist_drill.course.tables import RUN_MIME
+from mnist_drill.course.tables import RUN_MIME, threads
 from mnist_drill.errors import DrillError
 from mnist_drill.runs import Run
 from mnist_drill.stages import STAGES
@@ -78,7 +78,7 @@ def every_notebook(root: Path = ROOT) -> list[Notebook]:
 def render_title(title: str, book: Notebook) -> str:
     """The first cell of a notebook with the time that its execution took."""
     machine = book.run().environment
-    time = f"**Time.** {book.minutes():.1f} minutes on {machine['hardware']}, {machine['threads']} threads."
+    time = f"**Time.** {book.minutes():.1f} minutes on {machine['hardware']}, {threads(machine)}."
     return re.sub(r"^\*\*Time\.\*\* .*$", time, title, flags=re.M)
 
 

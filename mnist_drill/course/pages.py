@@ -12,7 +12,7 @@ from mnist_drill.benchmark import report as benchmark
 from mnist_drill.course.markers import between
 from mnist_drill.course.notebooks import ROOT, every_notebook, notebooks, render_title
 from mnist_drill.course.overview import overview
-from mnist_drill.course.tables import Table, percent, spread_table
+from mnist_drill.course.tables import Table, counted, percent, spread_table, threads
 from mnist_drill.errors import DrillError
 from mnist_drill.evidence import stored
 from mnist_drill.evidence.stored import load_runs
@@ -42,11 +42,11 @@ def results_table(root: Path) -> str:
     books = notebooks(root)
     rows = []
     for (name, stage), book in zip(STAGES.items(), books, strict=True):
-        run, seeds = book.run(), load_runs(name)
+        run, seeds = book.run(), load_runs(name, stage.recipe)
         lowest = min((seed.lowest_of_last(5) for seed in seeds), default=math.nan)
         rows.append(
             [f"[{book.title()}](notebooks/{book.path.name})", f"{run.parameters:,}", len(run.epochs),
-             percent(run.last.test_accuracy), percent(lowest), len(seeds), f"{book.minutes():.1f}",
+             percent(run.last.test_accuracy), percent(lowest), counted(seeds), f"{book.minutes():.1f}",
              _published(stage)[1]]
         )  # fmt: skip
     header = ["notebook", "parameters", "epochs", "last test accuracy", "lowest of the last five, all seeds", "seeds",
@@ -72,9 +72,10 @@ def notebooks_table(root: Path) -> str:
 
 def seeds_table(root: Path) -> str:
     """A row for each network: how its accuracies spread over the seeds of the evidence, and what is published."""
-    table = spread_table({name: load_runs(name) for name in NETWORKS})
+    runs_of = {name: load_runs(name, stage.recipe) for name, stage in NETWORKS.items()}
+    table = spread_table(runs_of)
     rows = [[*row, _published(NETWORKS[row[0]])[1]] for row in table.rows]
-    runs = [run for name in NETWORKS for run in load_runs(name)]
+    runs = [run for runs in runs_of.values() for run in runs]
     return (
         f"{Table([*table.header, 'published best epoch, one run'], rows).markdown()}\n\n"
         f"Accuracies in percent. Trained on {_machines(run.environment for run in runs)}."
@@ -149,7 +150,7 @@ def render_page(page: str, root: Path = ROOT) -> str:
 
 def render_overview() -> str:
     """The README's figure, from the evidence: the test accuracy of each stage over its seeds, as SVG."""
-    return overview({name: load_runs(name) for name in STAGES})
+    return overview({name: load_runs(name, stage.recipe) for name, stage in STAGES.items()})
 
 
 def _of_notebooks(books: list[Notebook]) -> str:
@@ -173,8 +174,6 @@ def _published(stage: Stage) -> list[str]:
 def _machines(environments: Iterable[dict[str, str | int]]) -> str:
     """The hardware, the number of threads and the version of torch that runs were made with."""
     machines = {
-        f"{each['hardware']}, {each['threads']} thread{'s' * (each['threads'] != 1)}, "
-        f"torch {str(each['torch']).partition('+')[0]}"
-        for each in environments
+        f"{each['hardware']}, {threads(each)}, torch {str(each['torch']).partition('+')[0]}" for each in environments
     }
     return " and on ".join(sorted(machines))

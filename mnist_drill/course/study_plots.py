@@ -94,21 +94,21 @@ def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 3) -> N
         axis.axis("off")
     for place, (label, runs) in enumerate(study.items()):
         row, column = divmod(place, columns)
-        accuracy, rate = axes[2 * row, column], axes[2 * row + 1, column]
+        accuracy, learning_rate = axes[2 * row, column], axes[2 * row + 1, column]
         recipe = runs[0].recipe
         for run in runs:
             accuracy.plot([x.epoch for x in run.epochs], accuracies(run, "test"), color=BLUE, linewidth=1)
         steps = [step / 50 for step in range(50 * recipe.epochs + 1)]
-        rate.plot(steps, [recipe.learning_rate_at(step / recipe.epochs) for step in steps], color=ORANGE)
+        learning_rate.plot(steps, [recipe.learning_rate_at(step / recipe.epochs) for step in steps], color=ORANGE)
         accuracy.set_title(label, fontsize=9)
         accuracy.set(ylim=(lowest, 99.7))
-        rate.set(yscale="log", ylim=(1e-4, 4))
+        learning_rate.set(yscale="log", ylim=(1e-4, 4))
         if column == 0:
             accuracy.set_ylabel("validation, %", fontsize=8)
-            rate.set_ylabel("learning rate", fontsize=8)
+            learning_rate.set_ylabel("learning rate", fontsize=8)
         if place + columns >= len(study):
-            rate.set_xlabel("epoch", fontsize=8)
-        for axis in (accuracy, rate):
+            learning_rate.set_xlabel("epoch", fontsize=8)
+        for axis in (accuracy, learning_rate):
             axis.axis("on")
             axis.grid(alpha=0.3)
             axis.tick_params(labelsize=8)

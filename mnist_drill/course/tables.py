@@ -138,5 +138,9 @@ def by_machine(runs: Sequence[Run]) -> str:
 
 def machine(run: Run) -> str:
     """What a run's last decimals depend on besides its seed: hardware, precision and number of threads."""
-    threads = run.environment["threads"]
-    return f"{run.environment['hardware']}, {run.environment['precision']}, {threads} thread{'s' * (threads > 1)}"
+    return f"{run.environment['hardware']}, {run.environment['precision']}, {threads(run.environment)}"
+
+
+def threads(environment: dict[str, str | int]) -> str:
+    """The number of threads in words."""
+    return f"{environment['threads']} thread{'s' * (environment['threads'] != 1)}"

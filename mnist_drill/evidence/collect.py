@@ -13,11 +13,11 @@ import torch
 from tqdm import tqdm
 
 from mnist_drill import data
-from mnist_drill.errors import DrillError, did_you_mean
+from mnist_drill.errors import unknown
 from mnist_drill.evidence.stored import load_runs, store
 from mnist_drill.evidence.studies import STUDIES, Study
 from mnist_drill.networks import definition, seeded
-from mnist_drill.train import finished, fit
+from mnist_drill.train import fit, require_finished
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ _ticks = None  # where a worker tells of each epoch
 def check_name(name: str) -> None:
     """Raises `DrillError` unless `name` is one of `STUDIES`."""
     if name not in STUDIES:
-        raise DrillError(f"unknown evidence {name!r}: {did_you_mean(name, STUDIES)}Choose one of {', '.join(STUDIES)}")
+        raise unknown("evidence", name, STUDIES)
 
 
 def collect(name: str, seeds: int | None = None, device: str = "auto", jobs: int = 1) -> None:
@@ -104,4 +104,4 @@ def _train(name: str, key: Key, device: str, tick: Callable[[], object]) -> Run:
         seeded(variant.network, seed), variant.recipe, *datasets(study), name=label, seed=seed, device=device,
         progress=False, on_epoch=lambda row: tick(),
     )  # fmt: skip
-    return replace(finished(run), evaluated_on=study.evaluated_on)
+    return replace(require_finished(run), evaluated_on=study.evaluated_on)

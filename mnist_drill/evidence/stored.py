@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_drill.errors import DrillError
+from mnist_drill.networks import definition
 from mnist_drill.runs import FORMAT, Run
+from mnist_drill.stages import NETWORKS
 from mnist_drill.storage.files import read_json, write_atomically
 
 if TYPE_CHECKING:
@@ -21,7 +23,8 @@ FOLDER = Path(__file__).parent
 
 
 def load_runs(name: str, recipe: Recipe | None = None) -> list[Run]:
-    """The stored runs of a study, by variant and seed; none if there is no evidence yet. With a `recipe`, those of it.
+    """The stored runs of a study, by variant and seed; none if there is no evidence yet. With a `recipe`, those of it
+    and, where the study is named after a network of the course, of that network as it is now.
 
     Raises `DrillError` for another kind of file, and for one of another format.
     """
@@ -36,7 +39,11 @@ def load_runs(name: str, recipe: Recipe | None = None) -> list[Run]:
             )
         return [Run.from_dict(values) for values in content["runs"]]
 
-    return [run for run in read_json(path, runs, "runs") if recipe in (None, run.recipe)]
+    found = read_json(path, runs, "runs")
+    if recipe is None:
+        return found
+    network = definition(NETWORKS[name].network()) if name in NETWORKS else None
+    return [run for run in found if run.recipe == recipe and network in (None, run.network)]
 
 
 def load_study(name: str) -> dict[str, list[Run]]:

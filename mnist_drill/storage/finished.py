@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def files_of(folder: Path, name: str) -> tuple[Path, Path, Path]:
-    """Where a training in `folder` keeps its network, its run, and, until it is finished, its state."""
+    """The files of a training in `folder`: its checkpoint, its run and, until it is finished, its state."""
     return folder / f"{name}.pt", folder / f"{name}.json", folder / f"{name}.state"
 
 
@@ -76,5 +76,5 @@ def load_or_train(
     run.save(rows)
     state.unlink(missing_ok=True)
     if run.stopped:
-        raise DrillError(f"{name}: {run.stopped}; {weights} has the last good weights")
+        raise DrillError(f"{name}: {run.stopped}; {weights} has the weights before that epoch")
     return network, run

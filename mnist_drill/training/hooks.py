@@ -30,23 +30,26 @@ def scheduled(scheduler: LRScheduler) -> Hook:
 
 
 class FiniteLoss:
-    """A hook that notes a loss that is not finite; its batches end there, since no further step can repair it."""
+    """A hook that notes a loss that is not finite; its batches end there, since no further step can repair it.
+
+    `fault` says where that was; it is empty as long as every loss is finite.
+    """
 
     def __init__(self, optimizer: Optimizer):
-        self.optimizer, self.steps, self.found = optimizer, 0, ""
+        self.optimizer, self.steps, self.fault = optimizer, 0, ""
 
     def __call__(self, loss: Tensor) -> None:
         self.steps += 1
         if not loss.isfinite():  # on a GPU, the one thing that a step waits for
-            rate = self.optimizer.param_groups[0]["lr"]
-            self.found = f"step {self.steps}, at learning rate {rate:.3g}, perhaps too large"
+            learning_rate = self.optimizer.param_groups[0]["lr"]
+            self.fault = f"step {self.steps}, at learning rate {learning_rate:.3g}, perhaps too large"
 
     def until_not_finite(self, batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches of an epoch, as long as their losses are finite."""
         self.steps = 0
         for batch in batches:
             yield batch
-            if self.found:
+            if self.fault:
                 return
 
 

@@ -17,7 +17,8 @@ class LastGood:
     """A context around the epochs of a training, which keeps their rows and the weights after the last good one.
 
     An interrupt, once an epoch is finished, and a loss that is not finite end the training, and `stopped` says why.
-    However it ends, the network is left with the weights that were kept.
+    The network is then left with the weights that were kept, as after the last epoch. Any other exception, and an
+    interrupt before the first epoch is finished, is passed on.
     """
 
     def __init__(self, training: Training):
@@ -35,16 +36,18 @@ class LastGood:
             yield len(self.rows) + 1
 
     def add(self, row: Epoch) -> None:
-        """Takes the row of a finished epoch, and its weights, unless a loss in it was not finite."""
-        if self.training.finite.found:
-            self.stopped = f"loss {row.train_loss} in epoch {row.epoch}, {self.training.finite.found}"
-        else:
-            self.weights = deepcopy(self.training.result.state_dict())
-        self.rows.append(row)
+        """Keeps the row of an epoch, and its weights unless a loss in it was not finite; then `stopped` says so."""
+        rows = [*self.rows, row]
+        if self.training.loss_check.fault:
+            self.stopped = f"loss {row.train_loss} in epoch {row.epoch}, {self.training.loss_check.fault}"
+            self.rows = rows
+        else:  # both at once, so that an interrupt cannot part them
+            self.weights, self.rows = deepcopy(self.training.result.state_dict()), rows
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
         if kind is KeyboardInterrupt and self.rows:
-            self.stopped = f"interrupted after epoch {len(self.rows)}"
+            if len(self.rows) < self.training.recipe.epochs and not self.stopped:
+                self.stopped = f"interrupted after epoch {len(self.rows)}"
         elif kind is not None:
             return False
         if self.stopped:

@@ -35,14 +35,14 @@ class Training:
     model: nn.Module  # what the loop calls: the network, in mixed precision where the recipe says so
     optimizer: Optimizer
     scheduler: LRScheduler
-    finite: FiniteLoss
+    loss_check: FiniteLoss
     ema: EMA | None
     progress: bool  # whether a bar is shown
 
     @property
     def after_step(self) -> list[Hook]:
         """The hooks, in order."""
-        return [self.finite, scheduled(self.scheduler), *([self.ema] if self.ema else [])]
+        return [self.loss_check, scheduled(self.scheduler), *([self.ema] if self.ema else [])]
 
     @property
     def result(self) -> nn.Module:
@@ -54,10 +54,10 @@ class Training:
         transform = partial(augment, augmentation=self.recipe.augmentation_at(epoch))
         batches = shuffled_batches(self.train_set, self.recipe.batch_size, transform)
         total = ceil(len(self.train_set) / self.recipe.batch_size)
-        return self.finite.until_not_finite(with_progress(batches, epoch, total, self.progress))
+        return self.loss_check.until_not_finite(with_progress(batches, epoch, total, self.progress))
 
     def model_to_evaluate(self) -> nn.Module:
-        """`result`, after an epoch: averaged weights need batch-norm statistics of their own."""
+        """`result`, ready to be evaluated after an epoch: averaged weights first get batch-norm statistics."""
         if self.ema:
             self.ema.recompute_statistics(self.train_set)
         return self.result
@@ -80,14 +80,15 @@ def prepare(network: nn.Module, recipe: Recipe, train_set: LabeledImages, seed: 
         model=MixedPrecision(network, device) if mixed else network,
         optimizer=optimizer,
         scheduler=LambdaLR(optimizer, lambda step: recipe.learning_rate_at(step / steps)),
-        finite=FiniteLoss(optimizer),
+        loss_check=FiniteLoss(optimizer),
         ema=EMA(network, recipe.ema_decay, steps_per_epoch) if recipe.ema_decay else None,
         progress=progress,
     )
 
 
 def optimizer_for(network: nn.Module, recipe: Recipe) -> Optimizer:
-    """The recipe's optimizer, at learning rate 1 for a scheduler to multiply; convolutions' weights alone decay."""
+    """The recipe's optimizer, at learning rate 1 for a scheduler to multiply; it decays parameters of two or more
+    dimensions alone."""
     groups = [
         {"params": [p for p in network.parameters() if p.dim() > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in network.parameters() if p.dim() <= 1], "weight_decay": 0.0},

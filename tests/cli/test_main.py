@@ -191,5 +191,5 @@ def test_as_a_command(tmp_path):
     run = subprocess.run(unwritable, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)
     assert "README.md" in run.stderr
-    run = subprocess.run([*command, "train", "stage5"], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run([*command, "train", "stage9"], cwd=ROOT, capture_output=True, text=True)
     assert (run.returncode, run.stdout, len(run.stderr.splitlines())) == (2, "", 1)
