@@ -45,23 +45,24 @@ def costs(study: dict[str, list[Run]], chosen: str) -> None:
     """Validation accuracy of each variant against its parameters and against its seconds per epoch."""
     figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.6), sharey=True)
     seconds = {label: statistics.median(run.seconds_per_epoch for run in runs) for label, runs in study.items()}
-    lowest = min(runs[0].parameters for runs in study.values()), min(seconds.values())
-    for place, (label, runs) in enumerate(study.items()):
+    points: tuple[dict, dict] = {}, {}
+    for label, runs in study.items():
         values = [run.last.test_accuracy for run in runs]
         mean = statistics.fmean(values)
         spread = [[mean - min(values)], [max(values) - mean]]
         colour = ORANGE if label == chosen else BLUE
-        for axis, cost, cheapest in zip(axes, (runs[0].parameters, seconds[label]), lowest, strict=True):
+        for axis, named, cost in zip(axes, points, (runs[0].parameters, seconds[label]), strict=True):
             axis.errorbar([cost], [mean], spread, fmt="o", color=colour, markersize=5)
-            # To the right and to the left in turn: neighbours' names would overlap. None has room left of the first.
-            side, move = ("left", 5) if place % 2 == 0 or cost == cheapest else ("right", -5)
-            axis.annotate(label, (cost, mean), xytext=(move, 4), textcoords="offset points", fontsize=8, ha=side)
+            named[label] = cost, mean
     axes[0].set(xlabel="parameters", ylabel="validation accuracy, %")
     threads = {run.environment["threads"] for runs in study.values() for run in runs}
     axes[1].set(xlabel=f"seconds per epoch (threads: {' or '.join(map(str, sorted(threads)))})")
     for axis in axes:
-        axis.margins(x=0.25)
+        axis.margins(x=0.3)
         axis.grid(alpha=0.3)
+    figure.tight_layout()
+    for axis, named in zip(axes, points, strict=True):
+        _name(axis, named)
     show(figure)
 
 
@@ -116,7 +117,7 @@ def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 3) -> N
 
 
 def _name(axis: plt.Axes, points: dict[str, tuple[float, float]]) -> None:
-    """Writes a name beside each point, on the first side where it covers no other name and no point."""
+    """Writes a name beside each point, on the first side where it lies inside and covers no other name or point."""
     renderer = axis.figure.canvas.get_renderer()
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in axis.transData.transform(list(points.values()))]
     sides = (("left", (6, 0)), ("right", (-6, 0)), ("left", (6, 8)), ("left", (6, -8)), ("right", (-6, 8)),
@@ -125,7 +126,8 @@ def _name(axis: plt.Axes, points: dict[str, tuple[float, float]]) -> None:
         for side, move in sides:
             text = axis.annotate(name, point, xytext=move, textcoords="offset points", fontsize=8, ha=side, va="center")
             box = text.get_window_extent(renderer)
-            if (side, move) == sides[-1] or not any(box.overlaps(other) for other in taken):
+            inside = axis.bbox.x0 <= box.x0 and box.x1 <= axis.bbox.x1
+            if (side, move) == sides[-1] or (inside and not any(box.overlaps(other) for other in taken)):
                 break
             text.remove()
         taken.append(box)
