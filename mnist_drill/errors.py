@@ -20,6 +20,6 @@ class Interrupted(Exception):
 def unknown(what: str, name: str, known: Iterable[str], choices: str = "") -> DrillError:
     """The error for a name that is not among the `known` ones: which is closest, if any is close, and the choices."""
     known = list(known)
-    close = get_close_matches(name.replace("-", "_"), known, 1) or get_close_matches(name, known, 1)
+    close = get_close_matches(name, known, 1)
     hint = f"did you mean {close[0]}? " if close else ""
     return DrillError(f"unknown {what} {name!r}: {hint}Choose one of {choices or ', '.join(known)}")

@@ -45,8 +45,8 @@ def fit_resumable(
 
     Where the file is there already the training is resumed: `on_epoch` is given the earlier rows, too, and on a CPU
     with as many threads the run is bit for bit that of a training that was never interrupted. `changes` is what
-    `models.build` was given besides the network's name. The file stays when the
-    training is finished. Raises `DrillError` for a file of another training, and for a damaged one.
+    `models.build` was given besides the network's name. The file stays when the training is finished. Raises
+    `DrillError` for a file of another training, and for a damaged one.
     """
     identity = {
         "network": {"definition": definition(network), "changes": changes or {}},

@@ -36,6 +36,7 @@ class Training:
     optimizer: Optimizer
     scheduler: LRScheduler
     loss_check: FiniteLoss
+    steps_per_epoch: int
     ema: EMA | None
     progress: bool  # whether a bar is shown
 
@@ -53,8 +54,7 @@ class Training:
         """The batches of an epoch, counted from 1."""
         transform = partial(augment, augmentation=self.recipe.augmentation_at(epoch))
         batches = shuffled_batches(self.train_set, self.recipe.batch_size, transform)
-        total = ceil(len(self.train_set) / self.recipe.batch_size)
-        return self.loss_check.until_not_finite(with_progress(batches, epoch, total, self.progress))
+        return self.loss_check.until_not_finite(with_progress(batches, epoch, self.steps_per_epoch, self.progress))
 
     def model_to_evaluate(self) -> nn.Module:
         """`result`, ready to be evaluated after an epoch: averaged weights first get batch-norm statistics."""
@@ -81,6 +81,7 @@ def prepare(network: nn.Module, recipe: Recipe, train_set: LabeledImages, seed: 
         optimizer=optimizer,
         scheduler=LambdaLR(optimizer, lambda step: recipe.learning_rate_at(step / steps)),
         loss_check=FiniteLoss(optimizer),
+        steps_per_epoch=steps_per_epoch,
         ema=EMA(network, recipe.ema_decay, steps_per_epoch) if recipe.ema_decay else None,
         progress=progress,
     )
