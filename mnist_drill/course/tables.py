@@ -7,7 +7,7 @@ import statistics
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from mnist_drill.course.statistics import difference
+from mnist_drill.course.statistics import difference, loss_difference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,6 +122,21 @@ def study_table(study: dict[str, list[Run]], chosen: str) -> Table:
              mean_and_spread([run.generalization_gap for run in runs]),
              f"{seconds:.1f}", "–" if label == chosen else difference(runs, study[chosen])]
         )  # fmt: skip
+    return Table(header, rows)
+
+
+def loss_table(study: dict[str, list[Run]], chosen: str) -> Table:
+    """A row for each variant of a study on the validation set, and how its loss compares with that of the chosen one.
+
+    Where accuracies are close, losses tell more.
+    """
+    header = ["variant", "seeds", "last validation accuracy", "last validation loss", f"loss against {chosen!r}"]
+    rows = [
+        [label, counted(runs), mean_and_spread([run.last.test_accuracy for run in runs]),
+         mean_and_spread([run.last.test_loss for run in runs], decimals=4),
+         "–" if label == chosen else loss_difference(runs, study[chosen])]
+        for label, runs in study.items()
+    ]  # fmt: skip
     return Table(header, rows)
 
 

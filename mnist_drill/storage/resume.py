@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mnist_drill.recipes import Recipe
     from mnist_drill.training.setup import Training
 
-FORMAT = 2  # of the file
+FORMAT = 3  # of the file
 
 
 def fit_resumable(
@@ -71,7 +71,7 @@ class KeptInFile(LastGood):
         self.path, self.identity, self.on_epoch = path, identity, on_epoch
         self.parts = {"network": training.network, "optimizer": training.optimizer, "scheduler": training.scheduler}
         if training.ema:
-            self.parts["ema"] = training.ema.averaged
+            self.parts["ema"] = training.ema
 
     def __enter__(self) -> KeptInFile:
         if self.path.exists():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+import torch
+from torch.optim.swa_utils import get_ema_multi_avg_fn, update_bn
 
 from mnist_drill.data import normalize
 
@@ -32,25 +35,38 @@ def scheduled(scheduler: LRScheduler) -> Hook:
 class FiniteLoss:
     """A hook that notes a loss that is not finite; its batches end there, since no further step can repair it.
 
-    `fault` says where that was; it is empty as long as every loss is finite.
+    `fault` says where that was; it is empty as long as every loss is finite. With `at_once` a loss is read at its step.
+    On a GPU each step would wait for that, so there the losses of an epoch are read at its end.
     """
 
-    def __init__(self, optimizer: Optimizer):
-        self.optimizer, self.steps, self.fault = optimizer, 0, ""
+    def __init__(self, optimizer: Optimizer, at_once: bool = True):
+        self.optimizer, self.at_once, self.fault = optimizer, at_once, ""
+        self.losses: list[Tensor] = []  # of the epoch, not yet read
+        self.learning_rates: list[float] = []  # of the epoch's steps
 
     def __call__(self, loss: Tensor) -> None:
-        self.steps += 1
-        if not loss.isfinite():  # on a GPU, the one thing that a step waits for
-            learning_rate = self.optimizer.param_groups[0]["lr"]
-            self.fault = f"step {self.steps}, at learning rate {learning_rate:.3g}, perhaps too large"
+        self.losses.append(loss)
+        self.learning_rates.append(self.optimizer.param_groups[0]["lr"])
+        if self.at_once:
+            self._read()
 
     def until_not_finite(self, batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of an epoch, as long as their losses are finite."""
-        self.steps = 0
+        """The batches of an epoch, as long as their losses are known to be finite."""
+        self.losses, self.learning_rates = [], []
         for batch in batches:
             yield batch
             if self.fault:
                 return
+        self._read()
+
+    def _read(self) -> None:
+        """Notes the first of the losses that is not finite."""
+        first = len(self.learning_rates) - len(self.losses) + 1
+        losses = torch.stack(self.losses).tolist() if self.losses else []
+        for step, loss in enumerate(losses, first):
+            if not math.isfinite(loss) and not self.fault:
+                self.fault = f"step {step}, at learning rate {self.learning_rates[step - 1]:.3g}, perhaps too large"
+        self.losses = []
 
 
 class EMA:
@@ -62,14 +78,27 @@ class EMA:
 
     def __init__(self, model: nn.Module, decay: float, steps_per_epoch: int):
         self.model, self.steps_per_epoch, self.step = model, steps_per_epoch, 0
-        self.averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay**EMA_INTERVAL))
+        self.averaged = deepcopy(model)
+        self.average = get_ema_multi_avg_fn(decay**EMA_INTERVAL)
 
     def __call__(self, loss: Tensor) -> None:
-        if self.step % self.steps_per_epoch % EMA_INTERVAL == 0:
-            self.averaged.update_parameters(self.model)
+        # torch's `AveragedModel` counts its updates in a tensor, which on a GPU each update would wait for.
+        if self.step == 0:
+            self.averaged.load_state_dict(self.model.state_dict())
+        elif self.step % self.steps_per_epoch % EMA_INTERVAL == 0:
+            self.average(list(self.averaged.parameters()), list(self.model.parameters()), None)
         self.step += 1
 
     def recompute_statistics(self, train_set: LabeledImages) -> None:
         """Recomputes the running statistics of the averaged network's batch norm, on images without augmentation."""
         images = train_set.images[:STATISTICS_IMAGES].split(STATISTICS_BATCH)
         update_bn((normalize(batch) for batch in images), self.averaged)
+
+    def state_dict(self) -> dict:
+        """What a resumed training needs."""
+        return {"step": self.step, "averaged": self.averaged.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Goes on from a `state_dict`. Raises an error where it is not of this network."""
+        self.averaged.load_state_dict(state["averaged"])
+        self.step = int(state["step"])

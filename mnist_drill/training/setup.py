@@ -48,7 +48,7 @@ class Training:
     @property
     def result(self) -> nn.Module:
         """The network with the weights that count: the average of the weights, where the recipe takes one."""
-        return self.ema.averaged.module if self.ema else self.network
+        return self.ema.averaged if self.ema else self.network
 
     def batches(self, epoch: int) -> Batches:
         """The batches of an epoch, counted from 1."""
@@ -80,7 +80,7 @@ def prepare(network: nn.Module, recipe: Recipe, train_set: LabeledImages, seed: 
         model=MixedPrecision(network, device) if mixed else network,
         optimizer=optimizer,
         scheduler=LambdaLR(optimizer, lambda step: recipe.learning_rate_at(step / steps)),
-        loss_check=FiniteLoss(optimizer),
+        loss_check=FiniteLoss(optimizer, at_once=device.type == "cpu"),
         steps_per_epoch=steps_per_epoch,
         ema=EMA(network, recipe.ema_decay, steps_per_epoch) if recipe.ema_decay else None,
         progress=progress,

@@ -7,6 +7,7 @@ from mnist_drill.course.statistics import (
     Difference,
     better,
     difference,
+    loss_difference,
     significantly_better,
     standard_error,
     standard_error_of_difference,
@@ -24,7 +25,7 @@ def test_difference_is_welchs():
     # Means 2 and 6, variances 1 and 4 of three: 4 points, standard error sqrt(5/3), 2.94 degrees of freedom.
     low, high = ending(1, 2, 3), ending(4, 6, 8)
     found = difference(high, low)
-    assert found.points == pytest.approx(4)
+    assert found.mean == pytest.approx(4)
     t = 3.2188  # the 97.5 % quantile of Student's t at 2.9412 degrees of freedom
     assert (found.low, found.high) == pytest.approx((4 - t * (5 / 3) ** 0.5, 4 + t * (5 / 3) ** 0.5), abs=1e-3)
     assert found.verdict == "no significant difference"
@@ -46,6 +47,19 @@ def test_difference_is_welchs():
 def test_a_verdict_says_on_which_side_of_0_the_interval_lies(low, high, verdict):
     assert Difference((low + high) / 2, low, high).verdict == verdict
     assert str(Difference(0.1, low, high)) == f"+0.10 ({low:+.2f} to {high:+.2f}): {verdict}"
+
+
+def test_of_losses_the_lower_is_the_better():
+    low, high = ([replace(RUN, epochs=(replace(RUN.last, test_loss=x / 1000),)) for x in side] for side in (
+        (15, 16, 17), (21, 23, 22)
+    ))  # fmt: skip
+    found = loss_difference(low, high)
+    assert (found.mean, found.verdict) == (pytest.approx(-0.006), "significantly better")
+    assert found.low < found.mean < found.high < 0
+    assert str(loss_difference(high, low)).startswith("+0.0060 (+0.00")
+    assert loss_difference(high, low).verdict == "significantly worse"
+    assert loss_difference(low, low).verdict == "no significant difference"
+    assert loss_difference(low, high[:1]).verdict == "no significant difference"
 
 
 def test_one_run_on_a_side_has_no_interval_and_no_significant_difference():

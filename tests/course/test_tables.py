@@ -2,7 +2,17 @@ from dataclasses import replace
 
 import pytest
 
-from mnist_drill.course.tables import RUN_MIME, Result, Table, counted, mean_and_spread, spread_table, study_table
+from mnist_drill.course.statistics import loss_difference
+from mnist_drill.course.tables import (
+    RUN_MIME,
+    Result,
+    Table,
+    counted,
+    loss_table,
+    mean_and_spread,
+    spread_table,
+    study_table,
+)
 from mnist_drill.runs import Run
 from tests.course.runs import RUN, ending, made_with
 
@@ -38,6 +48,17 @@ def test_spread_table():
     assert short[4:6] == ["–", "–"]  # one epoch has no last five
     assert spread_table({"steady": steady}).rows[0][5] == "2 of 2"
     assert spread_table({"steady": steady}, least=99.5).rows[0][5] == "0 of 2"
+
+
+def test_loss_table_compares_losses():
+    runs = [replace(RUN, epochs=(replace(RUN.last, test_loss=x),)) for x in (0.015, 0.016, 0.017)]
+    worse = [replace(RUN, epochs=(replace(RUN.last, test_loss=x),)) for x in (0.025, 0.026, 0.027)]
+    table = loss_table({"good": runs, "bad": worse}, "good")
+    assert [row[0] for row in table.rows] == ["good", "bad"]
+    assert [row[3] for row in table.rows] == ["0.0160 ± 0.0010", "0.0260 ± 0.0010"]
+    assert table.rows[0][-1] == "–"
+    assert str(table.rows[1][-1]) == str(loss_difference(worse, runs))
+    assert "significantly worse" in str(table.rows[1][-1])
 
 
 def test_study_table_compares_each_variant_with_the_chosen_one():

@@ -2,17 +2,22 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mnist_drill.course.claims import claim, judge
 from mnist_drill.course.tables import Result
 from mnist_drill.models import build
 from mnist_drill.recipes import STAGE4, Recipe
 from mnist_drill.runs import Run
-from mnist_drill.train import evaluate, fit
+from mnist_drill.train import evaluate, fit, train_epoch
+from mnist_drill.training import setup
+from mnist_drill.training.hooks import FiniteLoss
+from mnist_drill.training.setup import prepare
 from tests.training.interrupts import interrupted_in
 
 RECIPE = STAGE4.with_epochs(3)
@@ -76,3 +81,40 @@ def test_the_weights_before_a_divergence_are_kept(few, monkeypatch):
     assert len(run.epochs) == 3
     assert "epoch 3, step 3, at learning rate 1e+30" in run.stopped  # the second step made the weights too large
     assert evaluate(model, few[1]).accuracy == run.epochs[1].test_accuracy
+
+
+def test_losses_that_are_read_at_the_end_of_an_epoch_name_the_same_step(few, monkeypatch):
+    learning_rate_at = Recipe.learning_rate_at
+    monkeypatch.setattr(Recipe, "learning_rate_at", lambda recipe, p: 1e30 if p > 0.5 else learning_rate_at(recipe, p))
+    faults = {}
+    for at_once in (True, False):
+        monkeypatch.setattr(setup, "FiniteLoss", lambda optimizer, at_once=at_once: FiniteLoss(optimizer, at_once))
+        model, run = trained(few, recipe=Recipe(epochs=4, batch_size=50), name="stage2")
+        assert len(run.epochs) == 3
+        assert evaluate(model, few[1]).accuracy == run.epochs[1].test_accuracy
+        faults[at_once] = run.stopped
+    assert re.sub("loss .* in", "", faults[True]) == re.sub("loss .* in", "", faults[False])
+
+
+class HostWaits(TorchDispatchMode):
+    """Counts what makes the host wait for a GPU: values that it reads, and sizes that depend on values."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.count += func in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+        return func(*args, **(kwargs or {}))
+
+
+def test_an_epoch_of_more_steps_makes_the_host_wait_no_more_often(few):
+    def waits(batch_size, *hooks):
+        training = prepare(build("stage4", 1), replace(RECIPE, batch_size=batch_size), few[0], 1, progress=False)
+        training.loss_check.at_once = False
+        with HostWaits() as host:
+            train_epoch(training.model, training.batches(1), training.optimizer, [*training.after_step, *hooks])
+        return host.count
+
+    assert waits(100) == waits(10) <= 2  # for the loss and the accuracy of the epoch
+    assert waits(10, torch.Tensor.item) == waits(10) + 50
