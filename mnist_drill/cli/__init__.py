@@ -25,6 +25,7 @@ COMMANDS = {
     "submit": ("networks", "Write an entry to the digit-recognizer competition."),
     "export": ("networks", "Write a checkpoint in another format, to share it."),
     "compare": ("studies", "Train networks and tabulate accuracy and cost."),
+    "study": ("study", "Train a study of your own; compare its rows."),
     "evidence": ("studies", "Train the missing runs of a study."),
     "bench": ("studies", "Measure speed against the usual pipeline."),
     "render": ("course", "Render the tables of README, docs and notebooks."),

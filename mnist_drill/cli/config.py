@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from mnist_drill.cli.options import PATH
 from mnist_drill.errors import DrillError, unknown
+from mnist_drill.storage.files import read_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 def read_config(context: click.Context, option: click.Option, path: Path | None) -> None:
     """Takes the defaults of a command's options from a TOML file with their names."""
     if path is None:
         return
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DrillError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    values = read_toml(path)
     options = {x.name: x for x in context.command.params if isinstance(x, click.Option) and x.name != option.name}
     defaults = {}
     for key, value in values.items():

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from mnist_drill.training import LARGEST_SEED
+
 DEVICES = ("auto", "cpu", "cuda", "mps")
-LARGEST_SEED = 2**63 - 1  # that torch's generators take on every device
 
 PATH = click.Path(path_type=Path)
 FILE_TO_WRITE = click.Path(path_type=Path, dir_okay=False)

@@ -1,4 +1,4 @@
-"""Whether runs differ: confidence intervals and standard errors of test accuracies."""
+"""Whether runs differ: confidence intervals and standard errors of test accuracies, tests and their power."""
 
 from __future__ import annotations
 
@@ -47,23 +47,78 @@ def difference(runs: Sequence[Run], others: Sequence[Run]) -> Difference:
 
     With one run on a side there is no interval, and no significant difference.
     """
-    return Difference(*_welch(*([run.last.test_accuracy for run in side] for side in (runs, others))))
+    ours, theirs = ([run.last.test_accuracy for run in side] for side in (runs, others))
+    return Difference(*welch(ours, theirs)[:3])
 
 
 def loss_difference(runs: Sequence[Run], others: Sequence[Run]) -> LossDifference:
     """Of the last test losses, as `difference`. Where two recipes are close, the loss tells more than the accuracy."""
-    return LossDifference(*_welch(*([run.last.test_loss for run in side] for side in (runs, others))))
+    ours, theirs = ([run.last.test_loss for run in side] for side in (runs, others))
+    return LossDifference(*welch(ours, theirs)[:3])
 
 
-def _welch(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float]:
-    """The difference of the means, and the ends of its 95 % confidence interval."""
+def welch(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float, float]:
+    """Welch's t-test: the difference of the means, the ends of its 95 % confidence interval, and the p-value.
+
+    Without an estimate of the variance, with one value on a side or none that differ, the interval is infinite and the
+    p-value 1.
+    """
     mean = statistics.mean(ours) - statistics.mean(theirs)
-    if min(len(ours), len(theirs)) < 2:
-        return mean, -math.inf, math.inf
+    if min(len(ours), len(theirs)) < 2 or len(set(ours)) == len(set(theirs)) == 1:
+        return mean, -math.inf, math.inf, 1.0
     import scipy.stats  # here, because it would lengthen the start of every command
 
-    interval = scipy.stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
-    return mean, float(interval.low), float(interval.high)
+    test = scipy.stats.ttest_ind(ours, theirs, equal_var=False)
+    interval = test.confidence_interval(0.95)
+    return mean, float(interval.low), float(interval.high), float(test.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values, corrected for their number by Holm's method: the chance that any of those below a level is there
+    without a difference is at most that level.
+
+    Source: S. Holm, A simple sequentially rejective multiple test procedure, 1979.
+    """
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = largest
+    return corrected
+
+
+def power(difference: float, deviations: tuple[float, float], sizes: tuple[int, int], level: float = 0.05) -> float:
+    """The chance that Welch's t-test, two-sided, finds a true difference of means, by the noncentral t-distribution.
+
+    `deviations` are the two standard deviations, not both 0, and `sizes` the numbers of values, at least 2 each.
+    """
+    from scipy.special import nctdtr, stdtrit
+
+    first, second = (deviation**2 / size for deviation, size in zip(deviations, sizes, strict=True))
+    error = math.sqrt(first + second)
+    freedom = (first + second) ** 2 / (first**2 / (sizes[0] - 1) + second**2 / (sizes[1] - 1))
+    limit, shift = stdtrit(freedom, 1 - level / 2), abs(difference) / error
+    return float(1 - nctdtr(freedom, shift, limit) + nctdtr(freedom, shift, -limit))
+
+
+def seeds_needed(
+    difference: float, deviations: tuple[float, float], level: float = 0.05, least: float = 0.8, most: int = 100_000
+) -> int | None:
+    """The smallest number of seeds on either side with which `power` is at least `least`; None if that is over `most`.
+
+    As `power` it takes the standard deviations for known; those of few runs are not.
+    """
+    low, high = 1, 2
+    while power(difference, deviations, (high, high), level) < least:
+        if high >= most:
+            return None
+        low, high = high, min(2 * high, most)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if power(difference, deviations, (middle, middle), level) < least:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def significantly_better(study: dict[str, list[Run]], chosen: str) -> list[str]:

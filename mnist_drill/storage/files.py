@@ -1,4 +1,4 @@
-"""Reading JSON, and writing files so that nothing half-written is ever left under their name."""
+"""Reading JSON and TOML, and writing files so that nothing half-written is ever left under their name."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import dataclasses
 import json
 import os
 import reprlib
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 from mnist_drill.errors import DrillError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +71,14 @@ def read_json(path: str | Path, make: Callable[[Any], Content], what: str, advic
         raise DrillError(
             f"{path} does not hold {what} ({type(error).__name__}: {error}){advice and '; '}{advice}"
         ) from None
+
+
+def read_toml(path: Path) -> dict:
+    """The values in a TOML file. Raises `DrillError` for a file that cannot be read."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DrillError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def dataclass_of(kind: type[Content], values: dict) -> Content:
