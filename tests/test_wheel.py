@@ -40,7 +40,9 @@ def elsewhere(wheel, tmp_path_factory):
 def test_it_has_every_module_and_all_data(wheel):
     package = ROOT / "mnist_drill"
     wanted = {
-        str(path.relative_to(ROOT)) for path in package.rglob("*") if path.suffix in (".py", ".json") and path.is_file()
+        str(path.relative_to(ROOT))
+        for path in package.rglob("*")
+        if path.suffix in (".py", ".json", ".toml") and path.is_file()
     }
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("mnist_drill/")}
     assert held == wanted

@@ -76,14 +76,14 @@ def compare_command(
 
 @click.command("evidence")
 @click.argument("name")
-@click.option("--seeds", type=click.IntRange(min=1), help="Number of seeds of each variant, instead of the study's.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Number of seeds of each row, instead of the study's.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Number of parallel jobs.")
 @click.option("--notebook", type=PATH, metavar="FILE", help="Store the run of an executed notebook instead.")
 @device_option
 def evidence_command(name: str, seeds: int | None, jobs: int, notebook: Path | None, device: str) -> None:
     """Train the missing runs of the study NAME and store them in the package.
 
-    A study is one network over many seeds, under the network's name, or an ablation or a comparison of variants.
+    A study is one network over many seeds, under the network's name, or an ablation or a comparison of several rows.
     Each run is stored as soon as it is finished, and one that is stored is not trained again: an interrupted command is
     resumed by the same command. With --notebook nothing is trained: the run that the notebook shows is stored.
     """
@@ -99,7 +99,7 @@ def evidence_command(name: str, seeds: int | None, jobs: int, notebook: Path | N
         run = Notebook(notebook).run()
         if run.name != name:
             raise DrillError(f"{notebook} shows a run of {run.name}, not of {name}")
-        stored.store(name, run, list(STUDIES[name].variants))
+        stored.store(name, run, STUDIES[name].rows)
     else:
         collect.collect(name, seeds, device, jobs)
     click.echo(spread_table(stored.load_study(name)))

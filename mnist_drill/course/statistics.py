@@ -122,7 +122,7 @@ def seeds_needed(
 
 
 def significantly_better(study: dict[str, list[Run]], chosen: str) -> list[str]:
-    """The variants of a study that are significantly better than the chosen one."""
+    """The rows of a study that are significantly better than the chosen one."""
     return [label for label, runs in study.items() if difference(runs, study[chosen]).low > 0]
 
 

@@ -17,13 +17,15 @@ from mnist_drill.stages import NETWORKS
 from mnist_drill.storage.files import read_json, write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mnist_drill.recipes import Recipe
 
 FOLDER = Path(__file__).parent
 
 
 def load_runs(name: str, recipe: Recipe | None = None) -> list[Run]:
-    """The stored runs of a study, by variant and seed; none if there is no evidence yet. With a `recipe`, those of it
+    """The stored runs of a study, by row and seed; none if there is no evidence yet. With a `recipe`, those of it
     and, where the study is named after a network of the course, of that network as it is now.
 
     Raises `DrillError` for another kind of file, and for one of another format.
@@ -47,16 +49,17 @@ def load_runs(name: str, recipe: Recipe | None = None) -> list[Run]:
 
 
 def load_study(name: str) -> dict[str, list[Run]]:
-    """The stored runs of each variant of a study that has any, in the order of the study."""
+    """The stored runs of each row of a study that has any, in the order of the study."""
     study: dict[str, list[Run]] = {}
     for run in load_runs(name):
         study.setdefault(run.name, []).append(run)
     return study
 
 
-def store(name: str, run: Run, variants: list[str]) -> None:
-    """Adds a run to the stored ones of a study, in place of one of the same variant and seed."""
-    others = [old for old in load_runs(name) if (old.name, old.seed) != (run.name, run.seed) and old.name in variants]
-    runs = sorted([run, *others], key=lambda run: (variants.index(run.name), run.seed))
+def store(name: str, run: Run, rows: Iterable[str]) -> None:
+    """Adds a run to the stored ones of a study of these rows, in place of one of the same row and seed."""
+    order = list(rows)
+    others = [old for old in load_runs(name) if (old.name, old.seed) != (run.name, run.seed) and old.name in order]
+    runs = sorted([run, *others], key=lambda run: (order.index(run.name), run.seed))
     lines = ",\n".join(json.dumps(run.to_dict()) for run in runs)
     write_atomically(FOLDER / f"{name}.json", f'{{"format": {FORMAT}, "runs": [\n{lines}\n]}}\n')

@@ -42,7 +42,7 @@ def read_study(path: Path, seeds: int | None = None) -> Study:
         numbers = _seeds(values.get("seeds", SEEDS) if seeds is None else seeds)
         rows = _rows(values, path.parent, len(numbers))
         baseline = values.get("baseline", "")
-        if baseline and baseline not in rows:
+        if baseline != "" and baseline not in list(rows):
             raise unknown("row in baseline,", str(baseline), rows)
         return Study(rows, numbers, evaluated_on, baseline)
 

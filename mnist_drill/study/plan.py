@@ -83,7 +83,7 @@ def identities(study: Study, checksum: str) -> dict[str, dict]:
         }  # fmt: skip
         other = rows.setdefault(key_of(identity), name)
         if other != name:
-            raise DrillError(f"rows {other!r} and {name!r} have the same network and recipe: remove one of them")
+            raise DrillError(f"rows {other!r} and {name!r} have the same network and recipe: remove one")
         found[name] = identity
     return found
 

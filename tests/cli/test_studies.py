@@ -7,9 +7,11 @@ from PIL import Image
 
 from mnist_drill.course.notebooks import notebooks
 from mnist_drill.evidence import stored
-from mnist_drill.evidence.studies import STUDIES, Study, Variant
+from mnist_drill.evidence.studies import STUDIES
 from mnist_drill.stages import NETWORKS
 from mnist_drill.storage import resume
+from mnist_drill.study.network import Network
+from mnist_drill.study.plan import Row, Study
 from mnist_drill.zoo.comparison import Comparison
 
 
@@ -40,9 +42,8 @@ def test_an_interrupted_comparison_is_resumed_by_the_same_command(drill, interru
 
 def test_evidence_is_a_command(drill, tmp_path, monkeypatch):
     monkeypatch.setattr(stored, "FOLDER", tmp_path)
-    stage = NETWORKS["stage2"]
-    variants = {"stage2": Variant(stage.network, stage.recipe.with_epochs(1))}
-    monkeypatch.setitem(STUDIES, "stage2", Study(variants, seeds=2, validation=False))
+    rows = {"stage2": Row(Network("stage2"), NETWORKS["stage2"].recipe.with_epochs(1))}
+    monkeypatch.setitem(STUDIES, "stage2", Study(rows, seeds=(1, 2), evaluated_on="test"))
     assert drill("evidence", "stage2", "--device", "cpu")[0] == 0
     assert [run.seed for run in stored.load_runs("stage2")] == [1, 2]
     assert drill("evidence", "stage2", "--device", "cpu", "--seeds", 3)[0] == 0

@@ -10,12 +10,14 @@ from pathlib import Path
 from mnist_drill import data
 from mnist_drill.evidence import stored
 from mnist_drill.evidence.collect import collect
-from mnist_drill.evidence.studies import STUDIES, Study, Variant
-from mnist_drill.networks import stage2
+from mnist_drill.evidence.studies import STUDIES
 from mnist_drill.recipes import Recipe
+from mnist_drill.study.network import Network
+from mnist_drill.study.plan import Row, Study
 
 RECIPE = Recipe(epochs=3, learning_rate=0.1, batch_size=50)
-STUDY = Study({"slow": Variant(stage2, replace(RECIPE, learning_rate=0.01)), "fast": Variant(stage2, RECIPE)}, seeds=3)
+ROWS = {"slow": replace(RECIPE, learning_rate=0.01), "fast": RECIPE}
+STUDY = Study({name: Row(Network("stage2"), recipe) for name, recipe in ROWS.items()}, seeds=(1, 2, 3))
 train_set, test_set = data.load()
 
 data.load = lambda: (train_set[:500], test_set[:200])

@@ -18,6 +18,7 @@ from mnist_drill.evidence import collect, stored
 from mnist_drill.evidence.stored import load_runs
 from mnist_drill.evidence.studies import STUDIES
 from mnist_drill.networks import definition, stage3
+from mnist_drill.study import execution
 
 SMALL = Path(__file__).parent / "small_study.py"
 ROOT = SMALL.parents[2]
@@ -38,13 +39,13 @@ def small(few, tmp_path, monkeypatch):
 def trained(monkeypatch):
     """The name and the seed of each run that is trained, and the sizes of its two sets."""
     seen = []
-    fit = collect.fit
+    fit = execution.fit
 
     def note(model, recipe, train_set, test_set, **options):
         seen.append((options["name"], options["seed"], len(train_set), len(test_set)))
         return fit(model, recipe, train_set, test_set, **options)
 
-    monkeypatch.setattr(collect, "fit", note)
+    monkeypatch.setattr(execution, "fit", note)
     return seen
 
 
@@ -127,7 +128,7 @@ def test_a_run_of_another_data_set_is_trained_again(small, trained, monkeypatch)
     assert {run.data for run in load_runs("small")}.isdisjoint(run.data for run in before)
 
 
-def test_variants_are_evaluated_on_images_that_they_are_not_trained_on(small, trained):
+def test_choices_are_evaluated_on_images_that_they_are_not_trained_on(small, trained):
     collect.collect("small", 1, "cpu")
     assert [sizes for _, _, *sizes in trained] == [[416, 84]] * 2
     assert {run.evaluated_on for run in load_runs("small")} == {"validation"}

@@ -35,15 +35,15 @@ def checksums(mnist):
 @pytest.mark.parametrize("name", STUDIES)
 def test_stored_runs_are_of_todays_study(name, checksums):
     study = STUDIES[name]
-    assert set(load_study(name)) == set(study.variants)
+    assert set(load_study(name)) == set(study.rows)
     for label, runs in load_study(name).items():
-        variant = study.variants[label]
-        network = variant.network()
-        given = variant.recipe, definition(network), checksums[study.evaluated_on], study.evaluated_on
+        row = study.rows[label]
+        network = row.network.build(0)
+        given = row.recipe, definition(network), checksums[study.evaluated_on], study.evaluated_on
         assert all(run.repeats(*given) for run in runs), f"python -m mnist_drill evidence {name}"
         assert all(run.parameters == parameter_count(network) for run in runs)
         assert [run.seed for run in runs] == list(range(1, len(runs) + 1))
-        assert len(runs) >= study.seeds, f"python -m mnist_drill evidence {name}"
+        assert len(runs) >= len(study.seeds), f"python -m mnist_drill evidence {name}"
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -62,7 +62,7 @@ def test_runs_are_stored_by_variant_and_seed_and_replace_their_like(folder):
         store("small", run, ["stage2"])
     assert load_runs("small") == runs[:3]
     other = replace(runs[3], name="another")
-    store("small", other, ["another"])  # runs of variants that the study no longer has are dropped
+    store("small", other, ["another"])  # runs of rows that the study no longer has are dropped
     assert load_runs("small") == [other]
 
 
@@ -70,7 +70,7 @@ def test_runs_of_one_recipe_alone(folder):
     runs = runs_of_the_course("schedules")
     recipes = {run.recipe for run in runs}
     for run in runs:
-        store("small", run, list(STUDIES["schedules"].variants))
+        store("small", run, STUDIES["schedules"].rows)
     assert len(recipes) > 1
     for recipe in recipes:
         assert load_runs("small", recipe) == [run for run in load_runs("small") if run.recipe == recipe]

@@ -19,14 +19,15 @@ import torch
 from mnist_drill import cli, data
 from mnist_drill.evidence import stored
 from mnist_drill.evidence.collect import collect
-from mnist_drill.evidence.studies import STUDIES, Study, Variant
-from mnist_drill.networks import stage2
+from mnist_drill.evidence.studies import STUDIES
 from mnist_drill.recipes import STAGE4, Recipe
 from mnist_drill.runs import Run
 from mnist_drill.storage import checkpoint
 from mnist_drill.storage import mnist as source
 from mnist_drill.storage.archive import read_archive
 from mnist_drill.storage.files import write_atomically
+from mnist_drill.study.network import Network
+from mnist_drill.study.plan import Row, Study
 
 pytestmark = [
     pytest.mark.slow,
@@ -225,7 +226,8 @@ def test_two_that_fetch_at_once_leave_whole_files_and_ask_once(slow_mirror, tmp_
 def test_evidence_that_is_killed_again_and_again_is_the_same(few, tmp_path, monkeypatch):
     small = few[0][:300], few[1][:100]
     recipe = Recipe(epochs=1, learning_rate=0.1, batch_size=50)
-    study = Study({"fast": Variant(stage2, recipe), "stage4": Variant(stage2, STAGE4.with_epochs(1))}, 8)
+    recipes = {"fast": recipe, "stage4": STAGE4.with_epochs(1)}
+    study = Study({name: Row(Network("stage2"), each) for name, each in recipes.items()}, tuple(range(1, 9)))
     monkeypatch.setattr(data, "load", lambda: small)
     monkeypatch.setitem(STUDIES, "small", study)
 
