@@ -2,7 +2,7 @@
 
 An executor is a function of the tasks that are to be trained and of `tick`, which it calls after each epoch. It is an
 iterator of each task with its finished run, in whatever order they finish; when it is closed, it ends what is under
-way. So a cluster is one more function.
+way. A cluster would be one more function.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def in_processes(tasks: Iterable[Task], tick: Callable[[], object], device: str,
                 while not ticks.empty():
                     ticks.get()
                     tick()
-                for future in done:
+                for future in sorted(done, key=lambda each: each.exception() is not None):  # nothing finished is lost
                     task = pending.pop(future)
                     run = future.result()
                     pending |= submit(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import runpy
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnist_drill.errors import DrillError, unknown
@@ -19,6 +18,8 @@ from mnist_drill.study.plan import SETS, Row, Study
 from mnist_drill.training import LARGEST_SEED
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mnist_drill.recipes import Recipe
 
 IN_ROW = ("network", "arguments", "recipe", "recipe_of")
@@ -32,7 +33,6 @@ def read_study(path: Path, seeds: int | None = None) -> Study:
 
     Raises `DrillError`, which names the file and the key, for whatever cannot be a study. No network is built yet.
     """
-    path = Path(path)
     values = read_toml(path) if path.suffix != ".py" else _defined(path)
     with in_one_line(str(path)):
         _check_keys(values, KEYS)

@@ -51,11 +51,11 @@ class Folder:
         write_atomically(self.description, json.dumps(content, indent=1) + "\n")
         self.keys = {name: row["key"] for name, row in rows.items()}
         there = self._files()
-        return [task for task in study.tasks() if self._file(self.keys[task.name], task.seed) not in there]
+        return [task for task in study.tasks() if file_of(self.keys[task.name], task.seed) not in there]
 
     def store(self, task: Task, run: Run) -> None:
         """Writes a finished run of a task that `begin` returned, whole or not at all."""
-        run.save(self.runs / self._file(self.keys[task.name], task.seed))
+        run.save(self.runs / file_of(self.keys[task.name], task.seed))
 
     def asked(self) -> Asked:
         """What the study asks for. Raises `DrillError` for a folder without a study, and for a damaged file."""
@@ -66,6 +66,8 @@ class Folder:
             if content["format"] != FORMAT:
                 raise ValueError(f"its format is not {FORMAT}")
             keys = {name: str(row["key"]) for name, row in content["rows"].items()}
+            if not keys:
+                raise ValueError("it has no rows")
             if content["baseline"] and content["baseline"] not in keys:
                 raise ValueError("its baseline is none of its rows")
             return Asked(keys, tuple(content["seeds"]), str(content["evaluated_on"]), content["baseline"])
@@ -93,11 +95,12 @@ class Folder:
             return run
 
         advice = "remove it, and the same `study` command trains it again"
-        return read_json(self.runs / self._file(key, seed), read, "a run", advice)
+        return read_json(self.runs / file_of(key, seed), read, "a run", advice)
 
     def _files(self) -> set[str]:
         return set(os.listdir(self.runs)) if self.runs.is_dir() else set()
 
-    @staticmethod
-    def _file(key: str, seed: int) -> str:
-        return f"{key}-{seed}.json"
+
+def file_of(key: str, seed: int) -> str:
+    """The name of a run's file."""
+    return f"{key}-{seed}.json"

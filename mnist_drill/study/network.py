@@ -89,6 +89,7 @@ def in_one_line(where: str, file: str = "") -> Iterator[None]:
         raise DrillError(f"{where}: {lines[-1] if lines else ''}{type(error).__name__}: {message}") from None
 
 
+@lru_cache
 def source_of(text: str, name: str) -> str:
     """What a file says of one of its names: its definition and, in turn, the statements that define what that uses.
 

@@ -149,8 +149,8 @@ def method(asked: Asked, entries: list[Entry]) -> str:
             "A difference has its own 95 % confidence interval by Welch's t-test. For the verdict its p-value is "
             f"corrected by Holm's method for {number} comparison{'s' * (number != 1)}, of accuracies and of losses "
             "separately: decide before training which of the two counts. The last column has the number of seeds of "
-            f"either row with which a true difference of that size is found with a chance of {100 * POWER:.0f} %, at the "
-            "strictest of Holm's levels; it takes the standard deviations of the runs so far for the true ones. "
+            f"either row with which a true difference of that size is found with a chance of {100 * POWER:.0f} %, at "
+            "the strictest of Holm's levels; it takes the standard deviations of the runs so far for the true ones. "
         )
     return text + (f"Trained on {' and on '.join(environments)}." if environments else "")
 

@@ -60,7 +60,8 @@ def test_a_damaged_run_is_one_line_that_says_what_to_do(folder, content):
 @pytest.mark.parametrize(
     "change",
     [lambda content: [], lambda content: {**content, "format": 9}, lambda content: {**content, "baseline": "c"},
-     lambda content: {**content, "rows": {"a": {}}}, lambda content: {**content, "seeds": 3}],
+     lambda content: {**content, "rows": {"a": {}}}, lambda content: {**content, "seeds": 3},
+     lambda content: {**content, "rows": {}, "baseline": ""}],
 )  # fmt: skip
 def test_a_damaged_description_is_one_line(folder, change):
     folder.description.write_text(json.dumps(change(json.loads(folder.description.read_text()))))

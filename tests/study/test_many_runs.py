@@ -13,7 +13,7 @@ from mnist_drill import data
 from mnist_drill.course.notebooks import ROOT
 from mnist_drill.evidence.stored import load_runs
 from mnist_drill.study.file import read_study
-from mnist_drill.study.folder import Folder
+from mnist_drill.study.folder import Folder, file_of
 from mnist_drill.study.plan import identities, sets_of
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ def study(tmp_path_factory):
         last = replace(run.last, test_accuracy=accuracy, test_loss=loss)
         made = replace(run, name=task.name, seed=task.seed, recipe=task.row.recipe, epochs=(*run.epochs[:-1], last))
         # As `Folder.store` does, without waiting for the disk 10,000 times.
-        (out.runs / out._file(out.keys[task.name], task.seed)).write_text(json.dumps(made.to_dict(), indent=1))
+        (out.runs / file_of(out.keys[task.name], task.seed)).write_text(json.dumps(made.to_dict(), indent=1))
     return path, out
 
 
