@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,10 @@ def welch(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float,
         return mean, -math.inf, math.inf, 1.0
     import scipy.stats  # here, because it would lengthen the start of every command
 
-    test = scipy.stats.ttest_ind(ours, theirs, equal_var=False)
+    with warnings.catch_warnings():
+        # It warns of a side whose values are all equal, as accuracies of few seeds may be; the other has a variance.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        test = scipy.stats.ttest_ind(ours, theirs, equal_var=False)
     interval = test.confidence_interval(0.95)
     return mean, float(interval.low), float(interval.high), float(test.pvalue)
 

@@ -166,26 +166,6 @@ def test_two_equal_rows_are_one_line(drill, study, tmp_path):
     )
 
 
-def test_a_disk_that_fills_up_keeps_the_finished_runs(drill, study, tmp_path, monkeypatch):
-    save, saved = Run.save, []
-
-    def full(run, path):
-        if len(saved) == 2:
-            raise OSError(28, "No space left on device")
-        saved.append(path)
-        save(run, path)
-
-    arguments = ["study", study(), "--device", "cpu", "--out", tmp_path / "out"]
-    monkeypatch.setattr(Run, "save", full)
-    status, _, errors = drill(*arguments)
-    assert status == 2
-    assert "no space is left" in errors.splitlines()[-1]
-    monkeypatch.setattr(Run, "save", save)
-    status, out, _ = drill(*arguments)
-    assert (status, len(runs_in(tmp_path / "out"))) == (0, 4)
-    assert "2 of them new" in out
-
-
 @pytest.mark.slow
 def test_parallel_jobs_end_with_the_runs_of_one(study, tmp_path):
     for out, jobs in (("one", "1"), ("two", "2")):

@@ -51,6 +51,13 @@ def test_95_percent_of_the_intervals_cover_the_true_difference(deviations, sizes
     assert 0.93 <= covered / number <= 0.97  # three standard errors
 
 
+def test_equal_values_on_one_side_are_no_warning(recwarn):
+    _, low, high, p = welch([99.1, 99.1, 99.1], [99.0, 99.3, 99.2])
+    assert -1 < low < high < 1
+    assert 0 < p < 1
+    assert list(recwarn) == []
+
+
 def test_holm_multiplies_and_keeps_the_order():
     # The example of three hypotheses: 0.01 × 3, then 0.02 × 2, then the larger of 0.03 and what came before.
     assert holm([0.02, 0.01, 0.03]) == pytest.approx([0.04, 0.03, 0.04])

@@ -15,6 +15,10 @@ from mnist_drill.recipes import Recipe
 from mnist_drill.storage import mnist as source
 from mnist_drill.storage.files import write_atomically
 from mnist_drill.storage.resume import fit_resumable
+from mnist_drill.study.execution import execute, executor_for
+from mnist_drill.study.folder import Folder
+from mnist_drill.study.network import Network
+from mnist_drill.study.plan import Row, Study, identities
 
 RECIPE = Recipe(epochs=2, batch_size=50)
 
@@ -63,6 +67,22 @@ def test_a_training_that_cannot_be_kept_says_so(small_disk, few):
             small_disk / "stage2.state", build("stage2", 1), RECIPE, *few, name="stage2", seed=1, device="cpu"
         )
     assert os.listdir(small_disk) == []
+
+
+def test_a_study_on_a_full_disk_keeps_its_finished_runs_and_goes_on_where_there_is_room(small_disk, few, monkeypatch):
+    monkeypatch.setattr(data, "load", lambda: (few[0][:100], few[1][:50]))
+    study = Study({"a": Row(Network("stage2"), Recipe(epochs=1, batch_size=50))}, tuple(range(1, 31)))
+    folder = Folder(small_disk / "out")
+    with pytest.raises(DrillError, match=r"cannot write .*out/runs/.*: No space left"):
+        execute(folder.begin(study, identities(study, "")), executor_for(1, "cpu"), folder.store, "study")
+    before = folder.load(folder.asked())["a"]
+    assert [run.seed for run in before] == list(range(1, len(before) + 1))
+    assert 3 < len(before) < 30
+    subprocess.run(["mount", "-o", "remount,size=1m", small_disk], check=True)
+    execute(folder.begin(study, identities(study, "")), executor_for(1, "cpu"), folder.store, "study")
+    after = folder.load(folder.asked())["a"]
+    assert len(after) == 30
+    assert after[: len(before)] == before
 
 
 def test_images_that_do_not_fit_a_device(few, monkeypatch):
