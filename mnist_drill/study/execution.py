@@ -145,6 +145,8 @@ def _start_worker(threads: int, ticks, stop) -> None:
     global _ticks
     _ticks = ticks
     torch.set_num_threads(threads)
+    # tqdm's own lock is a semaphore of the system, which a worker that ends at once would leave behind.
+    tqdm.set_lock(threading.RLock())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all, and the parent ends its workers
     # A worker whose parent was killed would wait for work for ever.
     for ended in (parent_process().join, stop.wait):
