@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import astuple
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -70,14 +71,13 @@ def _scores(loss_sum: Tensor, correct: Tensor, seen: int) -> list[Score]:
 
 def print_means(rows: dict[int, Epoch]) -> None:
     """Prints an epoch's means over the members, given their rows by seed; the first one under a header."""
-    epoch, *means = (fmean(values) for values in zip(*(vars(row).values() for row in rows.values()), strict=True))
+    mean = Epoch(*(fmean(values) for values in zip(*map(astuple, rows.values()), strict=True)))
     lowest = min(row.test_accuracy for row in rows.values())
-    if epoch == 1:
+    if mean.epoch == 1:
         print("epoch  networks  train loss  train %  test loss  test %  lowest  seconds for each", flush=True)
-    train_loss, train_accuracy, test_loss, test_accuracy, seconds = means
     print(
-        f"{epoch:5.0f}  {len(rows):8}  {train_loss:10.4f}  {train_accuracy:7.2f}  {test_loss:9.4f}  {test_accuracy:6.2f}"
-        f"  {lowest:6.2f}  {seconds:16.2f}",
+        f"{mean.epoch:5.0f}  {len(rows):8}  {mean.train_loss:10.4f}  {mean.train_accuracy:7.2f}  {mean.test_loss:9.4f}"
+        f"  {mean.test_accuracy:6.2f}  {lowest:6.2f}  {mean.seconds:16.2f}",
         flush=True,
     )
 
@@ -126,7 +126,7 @@ def fit_population(
         train_scores = evaluate_members(Population(networks).to(place), train_set)
     except torch.OutOfMemoryError:
         raise DrillError(
-            f"{place} has no memory for {len(seeds)} networks at once, in batches of {recipe.batch_size}: train fewer at once"
+            f"{place} has no memory for {len(seeds)} networks at once, in batches of {recipe.batch_size}: train fewer"
         ) from None
     for seed, trained in zip(seeds, networks, strict=True):
         on_trained(seed, trained)

@@ -64,9 +64,9 @@ class LastGoodMembers:
 
         Returns the rows by seed, without those of members that had stopped before.
         """
-        parts = zip(self.members, rows, self.training.result.member_states(), self.training.loss_check.faults, strict=True)
-        before = self.members
-        self.members = [member.with_epoch(*part) for member, *part in parts]  # all at once, should an interrupt come
+        before, weights, faults = self.members, self.training.result.member_states(), self.training.loss_check.faults
+        parts = zip(before, rows, weights, faults, strict=True)
+        self.members = [member.with_epoch(*part) for member, *part in parts]  # at once: no interrupt can part them
         return {seed: row for seed, row, member in zip(self.seeds, rows, before, strict=True) if not member.stopped}
 
     def __exit__(self, kind: type | None, error: BaseException | None, traceback: TracebackType | None) -> bool:
@@ -75,8 +75,8 @@ class LastGoodMembers:
         elif kind is not None:
             return False
         for reason in dict.fromkeys(member.stopped for member in self.members if member.stopped):
-            seeds = [str(seed) for seed, member in zip(self.seeds, self.members, strict=True) if member.stopped == reason]
-            print(f"The training of seed {', '.join(seeds)} ended early: {reason}", flush=True)
+            stopped = [seed for seed, member in zip(self.seeds, self.members, strict=True) if member.stopped == reason]
+            print(f"The training of seed {', '.join(map(str, stopped))} ended early: {reason}", flush=True)
         for network, member in zip(self.networks, self.members, strict=True):
             network.load_state_dict(member.weights)
         return True

@@ -19,7 +19,8 @@ from mnist_drill.errors import DrillError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Layers without weights that keep channels apart.
+WITH_WEIGHTS = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
+# Layers that keep channels apart.
 UNCHANGED = (
     nn.Sequential, nn.Identity, nn.Flatten, nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Dropout, nn.Dropout2d,
     nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveMaxPool2d, nn.AdaptiveAvgPool2d,
@@ -69,15 +70,14 @@ def _joined(networks: Sequence[nn.Module]) -> nn.Module:
     """The first network with the layers of all in place of its own."""
     replaced = {}
     for path, layer in networks[0].named_modules():
-        if type(layer) not in (*UNCHANGED, nn.Conv2d, nn.BatchNorm2d, nn.Linear):
+        if type(layer) not in (*WITH_WEIGHTS, *UNCHANGED):
             raise DrillError(
-                f"a population cannot train the layer {type(layer).__name__} ({path or 'the network itself'}): build the "
-                "network of nn.Sequential, Conv2d, BatchNorm2d, Linear, Flatten, dropout, pooling and activations, or "
-                "train its seeds one by one"
+                f"a population cannot train {type(layer).__name__} ({path or 'the network itself'}): build it of "
+                f"{', '.join(kind.__name__ for kind in (*WITH_WEIGHTS, *UNCHANGED))}, or train its seeds one by one"
             )
         if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) != (1, -1):
             raise DrillError(f"a population cannot train {layer} ({path}): use nn.Flatten()")
-        if list(layer.parameters(recurse=False)) or list(layer.buffers(recurse=False)):
+        if type(layer) in WITH_WEIGHTS:
             replaced[id(layer)] = _joined_layer([network.get_submodule(path) for network in networks])
     return deepcopy(networks[0], replaced)  # which takes what is in its memo in place of a copy
 

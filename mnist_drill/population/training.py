@@ -1,4 +1,4 @@
-"""What a recipe composes around the loop of a population: each member's own order, augmentation and check of its loss."""
+"""What a recipe composes around the loop of a population: each member's own order, augmentation and loss check."""
 
 from __future__ import annotations
 

@@ -1,0 +1,219 @@
+"""`fit_population` gives each seed what `fit` gives it alone, but for rounding."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from mnist_drill.data import LabeledImages
+from mnist_drill.errors import DrillError
+from mnist_drill.networks import seeded, stage2, stage3, stage4
+from mnist_drill.population import fit as population_fit
+from mnist_drill.population.fit import fit_population
+from mnist_drill.recipes import PLAIN, STAGE4, Augmentation, Recipe, StepDecay
+from mnist_drill.train import evaluate, fit
+
+SEEDS = (3, 1)
+# On 100 images: 20 steps, of which every fourth has a smaller batch.
+TWENTY_STEPS = {"epochs": 5, "batch_size": 32, "mixed_precision": False}
+QUICK = Recipe(epochs=3, batch_size=50, mixed_precision=False)
+
+
+@pytest.fixture
+def hundred(few):
+    return few[0][:100], few[1][:100]
+
+
+def population(datasets, network, recipe, seeds=SEEDS, **options):
+    """The networks by seed, and the runs."""
+    networks = {}
+    options = {"name": "x", "device": "cpu", "progress": False, "on_epoch": lambda rows: None} | options
+    runs = fit_population(network, recipe, *datasets, seeds=seeds, on_trained=networks.__setitem__, **options)
+    assert list(networks) == [run.seed for run in runs] == list(seeds)
+    return networks, runs
+
+
+def alone(datasets, network, recipe, seed):
+    model = seeded(network, seed)
+    options = {"name": "x", "seed": seed, "device": "cpu", "progress": False, "on_epoch": lambda row: None}
+    return model, fit(model, recipe, *datasets, **options)
+
+
+def same_state(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+
+
+def without_seconds(run):
+    return [replace(row, seconds=0) for row in run.epochs]
+
+
+WITHOUT_DROPOUT = partial(stage3, dropout=0.0)
+CASES = {
+    "stage 2": (stage2, PLAIN),
+    "stage 3 without dropout": (WITHOUT_DROPOUT, PLAIN),
+    "stage 4 with an EMA": (stage4, STAGE4),
+    "stage 4 without an EMA": (stage4, replace(STAGE4, ema_decay=0.0)),
+    "cutout and step decay": (stage4, Recipe(augmentation=Augmentation(cutout=8), schedule=StepDecay(every=0.4))),
+    "Adam": (stage4, Recipe(optimizer="adam", learning_rate=1e-3, weight_decay=0.01)),
+    "AdamW": (stage4, Recipe(optimizer="adamw", learning_rate=1e-3, weight_decay=0.3)),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_member_ends_where_it_ends_alone(hundred, case):
+    network, recipe = CASES[case]
+    recipe = replace(recipe, **TWENTY_STEPS)
+    networks, runs = population(hundred, network, recipe)
+    for run in runs:
+        model, run_alone = alone(hundred, network, recipe, run.seed)
+        state = networks[run.seed].state_dict()
+        assert list(state) == list(model.state_dict())
+        for key, value in model.state_dict().items():
+            assert torch.allclose(state[key], value, rtol=0, atol=1e-4), key
+        assert replace(run, epochs=(), train_score=None) == replace(run_alone, epochs=(), train_score=None)
+        for row, row_alone in zip(run.epochs, run_alone.epochs, strict=True):
+            assert row.epoch == row_alone.epoch
+            assert row.train_loss == pytest.approx(row_alone.train_loss, abs=1e-3)
+            assert row.test_loss == pytest.approx(row_alone.test_loss, abs=1e-3)
+            assert row.train_accuracy == pytest.approx(row_alone.train_accuracy, abs=1.1)  # one image in 100
+            assert row.test_accuracy == pytest.approx(row_alone.test_accuracy, abs=1.1)
+        assert run.train_score.loss == pytest.approx(run_alone.train_score.loss, abs=1e-3)
+        assert run.train_score.loss == pytest.approx(evaluate(networks[run.seed], hundred[0]).loss, rel=1e-5)
+
+
+def test_the_same_seeds_give_the_same_runs_bit_for_bit_and_other_seeds_others(hundred):
+    networks, runs = population(hundred, stage3, QUICK)
+    again, runs_again = population(hundred, stage3, QUICK)
+    for seed in SEEDS:
+        assert same_state(networks[seed], again[seed])
+    assert [without_seconds(run) for run in runs] == [without_seconds(run) for run in runs_again]
+    assert not same_state(networks[SEEDS[0]], networks[SEEDS[1]])
+
+
+def test_it_learns_in_mixed_precision(few):
+    networks, runs = population(few, stage3, Recipe(epochs=4, learning_rate=0.1, batch_size=50), device="auto")
+    for run in runs:
+        assert run.last.train_loss < run.epochs[0].train_loss / 2
+        assert run.last.train_accuracy > 50
+        assert run.train_score.accuracy == pytest.approx(evaluate(networks[run.seed], few[0]).accuracy, abs=1)
+    assert sum(run.seconds for run in runs) > 0
+
+
+def broken_at_seed_1():
+    """Stage 4's network; with seed 1 its weights are too large for its first loss to be finite."""
+    network = stage4()
+    if torch.initial_seed() == 1:
+        for p in network.parameters():
+            p.data.mul_(1e30)
+    return network
+
+
+def test_a_member_that_diverges_is_a_stopped_run_and_the_others_are_untouched(hundred, capsys):
+    seeds, told = (3, 1, 2), []
+    recipe = replace(QUICK, ema_decay=0.9)
+    networks, runs = population(hundred, broken_at_seed_1, recipe, seeds, on_epoch=lambda rows: told.append(list(rows)))
+    whole, whole_runs = population(hundred, stage4, recipe, seeds)
+    _, diverged, _ = runs
+    assert len(diverged.epochs) == 1
+    assert diverged.stopped.startswith("loss nan in epoch 1, step 1, at learning rate 0.01")
+    assert not diverged.interrupted
+    assert same_state(networks[1], seeded(broken_at_seed_1, 1))
+    assert diverged.stopped == alone(hundred, broken_at_seed_1, recipe, 1)[1].stopped
+    for place, seed in ((0, 3), (2, 2)):
+        assert same_state(networks[seed], whole[seed])
+        assert without_seconds(runs[place]) == without_seconds(whole_runs[place])
+        assert runs[place].train_score == whole_runs[place].train_score
+        assert runs[place].stopped == ""
+    assert told == [[3, 1, 2], [3, 2], [3, 2]]
+    assert f"seed 1 ended early: {diverged.stopped}" in capsys.readouterr().out
+
+
+def test_the_weights_before_a_divergence_are_kept(hundred, monkeypatch):
+    learning_rate_at = Recipe.learning_rate_at
+    monkeypatch.setattr(Recipe, "learning_rate_at", lambda recipe, p: 1e30 if p > 0.3 else learning_rate_at(recipe, p))
+    networks, runs = population(hundred, stage2, replace(QUICK, epochs=6, batch_size=25))
+    for run in runs:
+        _, run_alone = alone(hundred, stage2, replace(QUICK, epochs=6, batch_size=25), run.seed)
+        assert len(run.epochs) == len(run_alone.epochs) < 6
+        assert run.stopped.partition(" in ")[2] == run_alone.stopped.partition(" in ")[2]
+        assert evaluate(networks[run.seed], hundred[1]).accuracy == run.epochs[-2].test_accuracy
+
+
+def interrupted_in(monkeypatch, epoch):
+    """Has Ctrl-C pressed before the second batch of an epoch, counted from 1."""
+    train_epoch, begun = population_fit.train_epoch_of_members, []
+
+    def interrupted(model, batches, optimizer, after_step=()):
+        begun.append(1)
+
+        def few_batches():
+            for position, batch in enumerate(batches):
+                if len(begun) == epoch and position == 1:
+                    raise KeyboardInterrupt
+                yield batch
+
+        return train_epoch(model, few_batches(), optimizer, after_step)
+
+    monkeypatch.setattr(population_fit, "train_epoch_of_members", interrupted)
+
+
+def test_an_interrupt_leaves_the_finished_epochs_of_each_member(hundred, monkeypatch, capsys):
+    _, whole = population(hundred, stage4, QUICK)
+    interrupted_in(monkeypatch, 3)
+    networks, runs = population(hundred, stage4, QUICK)
+    for run, whole_run in zip(runs, whole, strict=True):
+        assert without_seconds(run) == without_seconds(whole_run)[:2]
+        assert run.stopped == "interrupted after epoch 2"
+        assert run.interrupted
+        assert evaluate(networks[run.seed], hundred[1]).accuracy == run.last.test_accuracy
+    assert "seed 3, 1 ended early: interrupted after epoch 2" in capsys.readouterr().out
+
+
+def test_an_interrupt_before_the_first_epoch_has_ended_is_passed_on(hundred, monkeypatch):
+    interrupted_in(monkeypatch, 1)
+    with pytest.raises(KeyboardInterrupt):
+        population(hundred, stage4, QUICK)
+
+
+def test_an_interrupt_changes_nothing_of_a_member_that_diverged(hundred, monkeypatch):
+    interrupted_in(monkeypatch, 2)
+    _, runs = population(hundred, broken_at_seed_1, QUICK)
+    assert [run.interrupted for run in runs] == [True, False]
+    assert runs[1].stopped.startswith("loss nan in epoch 1")
+
+
+def test_an_epoch_is_printed_as_means_over_the_members(hundred, capsys):
+    _, runs = population(hundred, stage2, replace(QUICK, epochs=1), on_epoch=population_fit.print_means)
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.startswith("epoch  networks  train loss")
+    accuracies = [run.last.test_accuracy for run in runs]
+    assert row.split()[:2] == ["1", "2"]
+    assert row.split()[5:7] == [f"{sum(accuracies) / 2:.2f}", f"{min(accuracies):.2f}"]
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 2, 1)])
+def test_no_seeds_or_equal_ones_are_one_error(hundred, seeds):
+    with pytest.raises(DrillError, match="one or more seeds, each once, not "):
+        population(hundred, stage2, QUICK, seeds)
+
+
+def test_a_device_that_is_not_there_is_one_error(hundred):
+    with pytest.raises(DrillError, match=r"'tpu' is not available"):
+        population(hundred, stage2, QUICK, device="tpu")
+
+
+def test_a_device_without_memory_for_so_many_is_one_error(hundred):
+    def full(rows):
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(DrillError, match="cpu has no memory for 2 networks at once, in batches of 50: train fewer"):
+        population(hundred, stage2, QUICK, on_epoch=full)
+
+
+def test_the_test_set_is_only_reported(hundred):
+    train_set, test_set = hundred
+    wrong = LabeledImages(test_set.images, (test_set.labels + 1) % 10)
+    networks, _ = population(hundred, stage4, QUICK)
+    again, _ = population((train_set, wrong), stage4, QUICK)
+    assert all(same_state(networks[seed], again[seed]) for seed in SEEDS)
