@@ -14,7 +14,7 @@ TESTS = Path(__file__).parent
 # What the notebooks teach, and what none of it may load.
 TAUGHT = ("data", "augment", "networks", "recipes", "stages", "models", "runs", "train", "receptive_field")
 NOT_LOADED = ("benchmark", "zoo", "cli", "course", "evidence", "inputs", "storage.checkpoint", "storage.resume",
-              "storage.finished")  # fmt: skip
+              "storage.finished", "population")  # fmt: skip
 
 
 def name_of(path):

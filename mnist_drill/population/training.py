@@ -107,9 +107,12 @@ class PopulationTraining(Training):
 def prepare_population(
     networks: Sequence[nn.Module], recipe: Recipe, train_set: LabeledImages, seeds: Sequence[int], progress: bool
 ) -> PopulationTraining:
-    """As `setup.prepare`: what `prepare` draws for a network alone from torch's generator is drawn for each member from
-    a generator with the member's seed. Only dropout draws from torch's, which follows from all of the seeds."""
-    seed = random.Random(repr(list(seeds))).getrandbits(63)  # no member's, or masks would repeat its other draws
+    """As `setup.prepare`, of networks with those seeds.
+
+    Each member draws from a generator of its own, seeded as torch's generator is for a network alone. Dropout draws from
+    torch's generator, whose seed follows from all of theirs and is none of them, or masks would repeat other draws.
+    """
+    seed = random.Random(repr(list(seeds))).getrandbits(63)
     training = prepare(Population(networks), recipe, train_set, seed, progress)
     parts = vars(training) | {"loss_check": MemberLosses(training.optimizer, len(seeds))}
     device = train_set.labels.device

@@ -1,6 +1,6 @@
 """`fit_population` gives each seed what `fit` gives it alone, but for rounding."""
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 
 import pytest
@@ -15,8 +15,6 @@ from mnist_drill.recipes import PLAIN, STAGE4, Augmentation, Recipe, StepDecay
 from mnist_drill.train import evaluate, fit
 
 SEEDS = (3, 1)
-# On 100 images: 20 steps, of which every fourth has a smaller batch.
-TWENTY_STEPS = {"epochs": 5, "batch_size": 32, "mixed_precision": False}
 QUICK = Recipe(epochs=3, batch_size=50, mixed_precision=False)
 
 
@@ -60,26 +58,41 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_each_member_ends_where_it_ends_alone(hundred, case):
-    network, recipe = CASES[case]
-    recipe = replace(recipe, **TWENTY_STEPS)
-    networks, runs = population(hundred, network, recipe)
+def compare_with_fit(datasets, network, recipe, tolerance):
+    """20 steps of the recipe: on 40 images, every fourth with a smaller batch."""
+    datasets = [dataset[:40] for dataset in datasets]
+    recipe = replace(recipe, epochs=5, batch_size=12, mixed_precision=False)
+    networks, runs = population(datasets, network, recipe)
     for run in runs:
-        model, run_alone = alone(hundred, network, recipe, run.seed)
+        model, run_alone = alone(datasets, network, recipe, run.seed)
         state = networks[run.seed].state_dict()
         assert list(state) == list(model.state_dict())
         for key, value in model.state_dict().items():
-            assert torch.allclose(state[key], value, rtol=0, atol=1e-4), key
+            assert torch.allclose(state[key], value, rtol=0, atol=tolerance), key
         assert replace(run, epochs=(), train_score=None) == replace(run_alone, epochs=(), train_score=None)
-        for row, row_alone in zip(run.epochs, run_alone.epochs, strict=True):
-            assert row.epoch == row_alone.epoch
-            assert row.train_loss == pytest.approx(row_alone.train_loss, abs=1e-3)
-            assert row.test_loss == pytest.approx(row_alone.test_loss, abs=1e-3)
-            assert row.train_accuracy == pytest.approx(row_alone.train_accuracy, abs=1.1)  # one image in 100
-            assert row.test_accuracy == pytest.approx(row_alone.test_accuracy, abs=1.1)
-        assert run.train_score.loss == pytest.approx(run_alone.train_score.loss, abs=1e-3)
-        assert run.train_score.loss == pytest.approx(evaluate(networks[run.seed], hundred[0]).loss, rel=1e-5)
+        rows = [*map(astuple, without_seconds(run)), astuple(run.train_score)]
+        rows_alone = [*map(astuple, without_seconds(run_alone)), astuple(run_alone.train_score)]
+        for row, row_alone in zip(rows, rows_alone, strict=True):
+            assert row == pytest.approx(row_alone, abs=10 * tolerance)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_member_ends_where_it_ends_alone(few, case):
+    # Batch norm amplifies a difference by rounding from step to step: in float32 a thousandfold within ten steps, as
+    # much as that between two memory layouts of a network alone. In float64 what is left after 20 steps is small.
+    torch.set_default_dtype(torch.float64)
+    try:
+        compare_with_fit([LabeledImages(x.images.double(), x.labels) for x in few], *CASES[case], tolerance=1e-7)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("case", list(CASES)[:4])
+def test_each_member_ends_where_it_ends_alone_in_float32(few, case):
+    network, recipe = CASES[case]
+    if network is not stage2:
+        recipe = replace(recipe, learning_rate=1e-5)  # as the comment above says
+    compare_with_fit(few, network, recipe, tolerance=1e-4)
 
 
 def test_the_same_seeds_give_the_same_runs_bit_for_bit_and_other_seeds_others(hundred):
