@@ -109,8 +109,8 @@ def prepare_population(
 ) -> PopulationTraining:
     """As `setup.prepare`, of networks with those seeds.
 
-    Each member draws from a generator of its own, seeded as torch's generator is for a network alone. Dropout draws from
-    torch's generator, whose seed follows from all of theirs and is none of them, or masks would repeat other draws.
+    Each member draws from a generator of its own, seeded as torch's is for a network alone. Dropout draws from torch's
+    generator, whose seed follows from all of theirs and is none of them, or masks would repeat other draws.
     """
     seed = random.Random(repr(list(seeds))).getrandbits(63)
     training = prepare(Population(networks), recipe, train_set, seed, progress)
