@@ -1,6 +1,7 @@
 """Networks joined into one: each computes what it computes alone, and nothing of one reaches another."""
 
 from copy import deepcopy
+from functools import partial
 
 import pytest
 import torch
@@ -47,24 +48,24 @@ def around(layer):
 
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 def test_each_member_computes_what_it_computes_alone(layer):
-    networks = [seeded(around(layer), seed) for seed in SEEDS]
+    networks = [seeded(around(layer), seed).double() for seed in SEEDS]
     population = Population(networks)
-    images = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    images = torch.rand(8, 3, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     logits = population(images)
-    logits.square().sum().backward()
+    logits.sin().sum().backward()
     states = population.member_states()
     in_evaluation = population.eval()(images)
     gradients = {key: p.grad.chunk(3) for key, p in population.joined.named_parameters()}
     for member, network in enumerate(networks):
         alone = network(images[:, member : member + 1])
-        alone.square().sum().backward()
-        assert torch.allclose(logits[..., member], alone, atol=1e-5)
+        alone.sin().sum().backward()
+        assert torch.allclose(logits[..., member], alone, atol=1e-9)
         for key, p in network.named_parameters():
-            assert torch.allclose(gradients[key][member], p.grad, rtol=1e-4, atol=1e-4)
+            assert torch.allclose(gradients[key][member], p.grad, atol=1e-9)
         assert list(states[member]) == list(network.state_dict())
         for key, value in network.state_dict().items():
-            assert torch.allclose(states[member][key], value, atol=1e-5)
-        assert torch.allclose(in_evaluation[..., member], network.eval()(images[:, member : member + 1]), atol=1e-5)
+            assert torch.allclose(states[member][key], value, atol=1e-9)
+        assert torch.allclose(in_evaluation[..., member], network.eval()(images[:, member : member + 1]), atol=1e-9)
 
 
 def test_every_kind_of_layer_is_tried():
@@ -87,7 +88,7 @@ def test_members_drop_different_channels():
     logits = population(torch.rand(8, 1, 28, 28))
     assert not any(torch.allclose(logits[..., i], logits[..., j]) for i, j in ((0, 1), (0, 2), (1, 2)))
     logits = population.eval()(torch.rand(8, 1, 28, 28))
-    assert torch.allclose(logits[..., 0], logits[..., 1], atol=1e-6)
+    assert torch.allclose(logits[..., 0], logits[..., 1], atol=1e-5)
 
 
 def test_a_layer_that_is_used_twice_stays_one_and_a_frozen_one_frozen():
@@ -129,9 +130,11 @@ def test_a_member_that_is_not_finite_leaves_the_others_as_they_are(device, preci
         logits[-1].square().sum().backward()
         gradients.append([p.grad.chunk(3) for p in population.parameters()])
     assert logits[1][..., 1].isnan().all()
+    # On a CPU the same, bit for bit; on a GPU a sum may be added up in another order.
+    same = torch.equal if device == "cpu" else partial(torch.allclose, rtol=0.01, atol=0.01)
     for member in (0, 2):
-        assert torch.equal(logits[0][..., member], logits[1][..., member])
-        assert all(torch.equal(a[member], b[member]) for a, b in zip(*gradients, strict=True))
+        assert same(logits[0][..., member], logits[1][..., member])
+        assert all(same(a[member], b[member]) for a, b in zip(*gradients, strict=True))
 
 
 class OfItsOwn(nn.Module):

@@ -64,7 +64,7 @@ def test_the_first_loss_of_a_member_that_is_not_finite_is_named():
     losses = MemberLosses(optimizer, 3)
     for epoch in ([[1, 1, 1], [1, torch.nan, 1], [1, 2, 1]], [[1, 1, 1], [1, 1, torch.inf]]):
         for values in losses.until_not_finite(epoch):
-            losses(torch.tensor(values))
+            losses(torch.tensor(values, dtype=torch.float32))
     assert losses.faults[0] == ""
     assert losses.faults[1].startswith("step 2, at learning rate 0.5")
     assert losses.faults[2].startswith("step 2, at learning rate 0.5")
