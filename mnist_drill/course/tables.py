@@ -153,8 +153,10 @@ def by_machine(runs: Sequence[Run]) -> str:
 
 
 def machine(run: Run) -> str:
-    """What a run's last decimals depend on besides its seed: hardware, precision and number of threads."""
-    return f"{run.environment['hardware']}, {run.environment['precision']}, {threads(run.environment)}"
+    """What a run's last decimals depend on besides its seed: hardware, precision, threads, and its population."""
+    together = run.environment.get("population")
+    population = f", population of {together}" if together else ""
+    return f"{run.environment['hardware']}, {run.environment['precision']}, {threads(run.environment)}{population}"
 
 
 def threads(environment: dict[str, str | int]) -> str:

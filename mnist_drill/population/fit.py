@@ -98,8 +98,8 @@ def fit_population(
     """Trains a network for each seed by the recipe, all at once on one device, and returns a run for each, in order.
 
     A run is what `fit(seeded(network, seed), …, seed=seed)` gives, but for rounding, the masks of dropout, and the
-    seconds, which are those of the population divided by the number of its members. A loss that is not finite stops its
-    member alone, at the end of the epoch.
+    seconds, which are those of the population divided by the number of its members; `environment` has that number. A
+    loss that is not finite stops its member alone, at the end of the epoch.
 
     After each epoch `on_epoch` is given the rows, by seed, of the members that had not stopped before; in the end
     `on_trained` is given each seed and its network, on the CPU. An interrupt leaves runs of the finished epochs, and
@@ -136,7 +136,7 @@ def fit_population(
         "recipe": recipe,
         "network": definition(networks[0]),
         "data": checksum(train_set, test_set),
-        "environment": environment(place, recipe),
+        "environment": {**environment(place, recipe), "population": len(seeds)},
     }
     return [
         Run(**in_common, seed=seed, epochs=member.rows, train_score=score, stopped=member.stopped)

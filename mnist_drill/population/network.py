@@ -70,7 +70,8 @@ def _joined(networks: Sequence[nn.Module]) -> nn.Module:
     """The first network with the layers of all in place of its own."""
     replaced = {}
     for path, layer in networks[0].named_modules():
-        if type(layer) not in (*WITH_WEIGHTS, *UNCHANGED):
+        plain_sequence = isinstance(layer, nn.Sequential) and type(layer).forward is nn.Sequential.forward
+        if type(layer) not in (*WITH_WEIGHTS, *UNCHANGED) and not plain_sequence:
             raise DrillError(
                 f"a population cannot train {type(layer).__name__} ({path or 'the network itself'}): build it of "
                 f"{', '.join(kind.__name__ for kind in (*WITH_WEIGHTS, *UNCHANGED))}, or train its seeds one by one"

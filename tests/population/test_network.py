@@ -85,10 +85,11 @@ def test_the_networks_of_the_course_can_be_joined(name):
 
 def test_members_drop_different_channels():
     population = Population([seeded(lambda: stage3(dropout=0.5), 1)] * 3)
-    logits = population(torch.rand(8, 1, 28, 28))
-    assert not any(torch.allclose(logits[..., i], logits[..., j]) for i, j in ((0, 1), (0, 2), (1, 2)))
-    logits = population.eval()(torch.rand(8, 1, 28, 28))
+    images = torch.rand(8, 1, 28, 28)
+    logits = population.eval()(images)  # first: in training mode the running statistics come to differ, too
     assert torch.allclose(logits[..., 0], logits[..., 1], atol=1e-5)
+    logits = population.train()(images)
+    assert not any(torch.allclose(logits[..., i], logits[..., j]) for i, j in ((0, 1), (0, 2), (1, 2)))
 
 
 def test_a_layer_that_is_used_twice_stays_one_and_a_frozen_one_frozen():
@@ -156,6 +157,23 @@ def test_a_layer_that_cannot_be_joined_is_one_error(layer, message):
     with pytest.raises(DrillError, match=message) as error:
         Population([nn.Sequential(nn.Conv2d(1, 4, 3), layer)] * 2)
     assert "\n" not in str(error.value)
+
+
+def test_a_sequence_may_be_a_class_of_its_own_unless_it_computes_something_else():
+    class Own(nn.Sequential):
+        def __init__(self):
+            super().__init__(nn.Conv2d(1, 10, 28), nn.Flatten())
+
+    class Other(Own):
+        def forward(self, images):
+            return -super().forward(images)
+
+    networks, images = [seeded(Own, seed) for seed in SEEDS], torch.rand(2, 1, 28, 28)
+    logits = Population(networks)(images)
+    for member, network in enumerate(networks):
+        assert torch.allclose(logits[..., member], network(images), atol=1e-5)
+    with pytest.raises(DrillError, match="cannot train Other"):
+        Population([Other()])
 
 
 def test_a_network_that_is_no_sequence_of_layers_is_one_error():
