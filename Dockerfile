@@ -4,7 +4,9 @@ FROM python:3.12-slim
 
 WORKDIR /course
 COPY requirements.txt ./
-RUN pip install --no-cache-dir -r requirements.txt
+# Further packages; compose.yaml asks for Ray.
+ARG ALSO=""
+RUN pip install --no-cache-dir -r requirements.txt $ALSO
 COPY mnist_drill/ mnist_drill/
 
 # An unprivileged user; `docker run --user` may name the owner of the mounted folder, where all that is written goes.

@@ -74,3 +74,17 @@ def test_its_command_is_one_of_the_course(container):
 def test_it_does_not_run_as_root():
     assert int(steps("USER")[-1].partition(":")[0]) > 0
     assert [name for name, _ in STEPS].index("USER") > max(i for i, (name, _) in enumerate(STEPS) if name == "RUN")
+
+
+def test_the_compose_file_starts_ray_in_this_image():
+    scripts = pytest.importorskip("ray.scripts.scripts")
+    yaml = pytest.importorskip("yaml")
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    arguments = {rest.partition("=")[0] for rest in steps("ARG")}
+    for service in compose["services"].values():
+        assert service["build"]["args"].keys() <= arguments
+        ray, start, *options = service["entrypoint"].split()
+        assert (ray, start) == ("ray", "start")
+        scripts.start.make_context("start", options)  # an unknown option is an error
+        for _, _, inside in (volume.partition(":") for volume in service.get("volumes", ())):
+            assert inside in steps("VOLUME")

@@ -34,28 +34,79 @@ def study_command() -> None:
 @click.option("--seeds", type=click.IntRange(min=1), help="Train seeds 1 to this number, instead of the file's.")
 @click.option("--out", type=PATH, help="Folder to write to.  [default: runs/ and the file's name]")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Number of parallel jobs.")
+@click.option("--ray", is_flag=False, flag_value="auto", metavar="[ADDRESS]", help="Train on a Ray cluster: this "
+              "machine's, the one at HOST:PORT, or with local one that lives as long as the command.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(min=1), metavar="N",
+              help="CPU threads of each run.  [default: the machine's, shared by the jobs; with --ray 1]")  # fmt: skip
+@click.option("--gpu-share", type=click.FloatRange(min=0, max=1, min_open=True), default=1.0, show_default=True,
+              help="Share of a GPU for each run, with --ray.")  # fmt: skip
+@click.option("--population", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Number of seeds of a row to train at once, as one network.")  # fmt: skip
+@click.option("--search", type=click.Choice(["optuna"]), help="Let Optuna draw the rows of the file's random search.")
 @device_option
-def run_command(file: Path, seeds: int | None, out: Path | None, jobs: int, device: str) -> None:
+def run_command(
+    file: Path, seeds: int | None, out: Path | None, jobs: int, ray: str | None, threads: int | None,
+    gpu_share: float, population: int, search: str | None, device: str,
+) -> None:  # fmt: skip
     """Train the runs of the study in FILE that are missing in the folder.
 
     Each run is stored as soon as it is finished, as a file of its own in OUT/runs, and none is trained twice: an
     interrupted command is resumed by the same command, and more seeds or rows train only these. A run that diverges is
     a result and is stored, too.
     """
+    if ray and jobs > 1:
+        raise click.UsageError("--jobs trains on this machine and --ray on a cluster: choose one")
+    if search and population > 1:
+        raise click.UsageError("--search decides seed by seed, and --population trains seeds at once: choose one")
+
     from mnist_drill import data
     from mnist_drill.study.execution import execute, executor_for
-    from mnist_drill.study.file import read_study
+    from mnist_drill.study.file import read_study, reader
     from mnist_drill.study.folder import Folder
     from mnist_drill.study.plan import identities, sets_of
+    from mnist_drill.study.work import Listed
     from mnist_drill.training.devices import pick_device
 
-    pick_device(device)
-    study = read_study(file, seeds)
+    if ray:
+        from functools import partial
+
+        from mnist_drill.study.cluster import on_ray
+
+        executor = partial(on_ray, device=device, address=ray, threads=threads or 1, gpu_share=gpu_share)
+    else:
+        pick_device(device)
+        executor = executor_for(device, jobs, threads)
     out = out or Path("runs") / file.stem
     folder = Folder(out)
-    missing = folder.begin(study, identities(study, data.checksum(*sets_of(study.evaluated_on))))
-    execute(missing, executor_for(jobs, device), folder.store, file.stem)
-    click.echo(f"{len(study.rows) * len(study.seeds):,} runs are in {out}, {len(missing):,} of them new")
+    if search:
+        from mnist_drill.study.sampler import Sampled
+
+        sampled = Sampled(reader(file, seeds), folder, data.checksum(*sets_of("validation")))
+        new = execute(sampled, executor, sampled.store, file.stem)
+        click.echo(f"{sampled.result}; {new:,} new runs are in {out}")
+    else:
+        study = read_study(file, seeds)
+        missing = folder.begin(study, identities(study, data.checksum(*sets_of(study.evaluated_on))))
+        new = execute(Listed(missing, population), executor, folder.store, file.stem)
+        click.echo(f"{len(study.rows) * len(study.seeds):,} runs are in {out}, {new:,} of them new")
+
+
+@study_command.command("throughput")
+@click.argument("file", type=PATH)
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Number of turns of each.")
+@click.option("--threads", type=click.IntRange(min=2), default=2, show_default=True, help="CPU threads in all.")
+def throughput_command(file: Path, rounds: int, threads: int) -> None:
+    """Measure how many runs of the study in FILE this machine trains in a minute.
+
+    One job of all threads, a job for each thread and, where it is installed, Ray take turns. Nothing is stored.
+    Starting workers counts, so that the study should take minutes; nothing else should run on the machine.
+    """
+    from importlib.util import find_spec
+
+    from mnist_drill.study.file import read_study
+    from mnist_drill.study.throughput import measure, table
+
+    click.echo(table(measure(read_study(file), rounds, threads, ray=find_spec("ray") is not None)))
 
 
 @study_command.command("report")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mnist_drill import data
 from mnist_drill.errors import unknown
@@ -10,7 +11,12 @@ from mnist_drill.evidence.stored import load_runs, store
 from mnist_drill.evidence.studies import STUDIES
 from mnist_drill.study.execution import execute, executor_for
 from mnist_drill.study.plan import sets_of
+from mnist_drill.study.work import Listed
 from mnist_drill.train import require_finished
+
+if TYPE_CHECKING:
+    from mnist_drill.runs import Run
+    from mnist_drill.study.plan import Task
 
 
 def check_name(name: str) -> None:
@@ -38,4 +44,8 @@ def collect(name: str, seeds: int | None = None, device: str = "auto", jobs: int
         and run.repeats(study.rows[run.name].recipe, definitions[run.name], checksum, study.evaluated_on)
     }
     missing = [task for task in study.tasks() if (task.name, task.seed) not in there]
-    execute(missing, executor_for(jobs, device), lambda task, run: store(name, require_finished(run), study.rows), name)
+
+    def keep(task: Task, run: Run) -> None:
+        store(name, require_finished(run), study.rows)
+
+    execute(Listed(missing), executor_for(device, jobs), keep, name)

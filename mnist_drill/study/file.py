@@ -18,6 +18,7 @@ from mnist_drill.study.plan import SETS, Row, Study
 from mnist_drill.training import LARGEST_SEED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mnist_drill.recipes import Recipe
@@ -33,18 +34,31 @@ def read_study(path: Path, seeds: int | None = None) -> Study:
 
     Raises `DrillError`, which names the file and the key, for whatever cannot be a study. No network is built yet.
     """
+    return reader(path, seeds)(search.drawn)
+
+
+def reader(path: Path, seeds: int | None = None) -> Callable[[search.Draw], Study]:
+    """As `read_study`, for others to draw the rows of the random search: the study, given how they are drawn.
+
+    The file and those of its networks are read once, however often they are drawn.
+    """
     values = read_toml(path) if path.suffix != ".py" else _defined(path)
-    with in_one_line(str(path)):
-        _check_keys(values, KEYS)
-        evaluated_on = values.get("evaluated_on", SETS[0])
-        if evaluated_on not in SETS:
-            raise unknown("split in evaluated_on,", str(evaluated_on), SETS)
-        numbers = _seeds(values.get("seeds", SEEDS) if seeds is None else seeds)
-        rows = _rows(values, path.parent, len(numbers))
-        baseline = values.get("baseline", "")
-        if baseline != "" and baseline not in list(rows):
-            raise unknown("row in baseline,", str(baseline), rows)
-        return Study(rows, numbers, evaluated_on, baseline)
+    texts: dict[Path, str] = {}
+
+    def study(draw: search.Draw) -> Study:
+        with in_one_line(str(path)):
+            _check_keys(values, KEYS)
+            evaluated_on = values.get("evaluated_on", SETS[0])
+            if evaluated_on not in SETS:
+                raise unknown("split in evaluated_on,", str(evaluated_on), SETS)
+            numbers = _seeds(values.get("seeds", SEEDS) if seeds is None else seeds)
+            rows = _rows(values, path.parent, len(numbers), texts, draw)
+            baseline = values.get("baseline", "")
+            if baseline != "" and baseline not in list(rows):
+                raise unknown("row in baseline,", str(baseline), rows)
+            return Study(rows, numbers, evaluated_on, baseline)
+
+    return study
 
 
 def _defined(path: Path) -> dict:
@@ -66,15 +80,14 @@ def _seeds(value: object) -> tuple[int, ...]:
     raise DrillError(f"seeds is a number from 1 to {MOST_RUNS:,}, or a list of seeds from 0, not {value!r}")
 
 
-def _rows(values: dict, folder: Path, seeds: int) -> dict[str, Row]:
+def _rows(values: dict, folder: Path, seeds: int, texts: dict[Path, str], draw: search.Draw) -> dict[str, Row]:
     """The rows that are written out, each with each combination of the grid or of the random search."""
     written = _table(values, "rows") or {"": {}}
     for name in written:
         with in_one_line(f"row {name!r}"):
             _check_keys(_table(written, name), IN_ROW)
-    searched = _searched(values, len(written) * seeds)
+    searched = _searched(values, len(written) * seeds, draw)
     shared = {key: values[key] for key in IN_ROW if key in values}
-    texts: dict[Path, str] = {}
     rows: dict[str, Row] = {}
     for name, row in written.items():
         for found, change in searched:
@@ -89,7 +102,7 @@ def _rows(values: dict, folder: Path, seeds: int) -> dict[str, Row]:
     return rows
 
 
-def _searched(values: dict, others: int) -> list[tuple[str, dict]]:
+def _searched(values: dict, others: int, draw: search.Draw) -> list[tuple[str, dict]]:
     """The combinations that every row is trained with; one that changes nothing, where there is no search."""
     if "grid" in values and "random" in values:
         raise DrillError("it has a grid and a random search: choose one")
@@ -104,7 +117,7 @@ def _searched(values: dict, others: int) -> list[tuple[str, dict]]:
     if type(samples) is not int or samples < 1 or type(seed) is not int:
         raise DrillError(f"a random search needs samples, a number from 1, and a whole number as seed: not {samples!r}")
     _check_number(samples * others)
-    return search.drawn(table, samples, seed)
+    return draw(table, samples, seed)
 
 
 def _check_number(runs: int) -> None:

@@ -57,6 +57,11 @@ class Folder:
         """Writes a finished run of a task that `begin` returned, whole or not at all."""
         run.save(self.runs / file_of(self.keys[task.name], task.seed))
 
+    def find(self, task: Task) -> Run | None:
+        """The run of a task of the study that was begun, if it is there. Raises `DrillError` for a damaged file."""
+        there = (self.runs / file_of(self.keys[task.name], task.seed)).exists()
+        return self._load(self.keys[task.name], task.seed) if there else None
+
     def asked(self) -> Asked:
         """What the study asks for. Raises `DrillError` for a folder without a study, and for a damaged file."""
         if not self.description.exists():

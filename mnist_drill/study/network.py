@@ -22,7 +22,7 @@ from mnist_drill.models import build
 from mnist_drill.networks import definition, seeded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,19 @@ class Network:
         """A digest of what the file says of this network; empty for one without a file."""
         return hashlib.sha256(source_of(self.text, self.name).encode()).hexdigest()[:16] if self.file else ""
 
-    def build(self, seed: int) -> nn.Module:
-        """A fresh network, its weights initialized from `seed`. Raises whatever the user's file raises."""
+    def function(self) -> Callable[[], nn.Module]:
+        """What makes a fresh network, with weights from torch's generator. Raises whatever the user's file raises."""
         if not self.file:
-            return build(self.name, seed, **self.arguments)
-        # Executed before the generator is seeded: whatever the file draws does not move the weights.
+            return partial(build, self.name, **self.arguments)
         module = _executed(self.file, self.text)
         if not callable(getattr(module, self.name, None)):
             raise unknown(f"network in {self.file},", self.name, source_names(self.text))
-        return seeded(partial(getattr(module, self.name), **self.arguments), seed)
+        return partial(getattr(module, self.name), **self.arguments)
+
+    def build(self, seed: int) -> nn.Module:
+        """A fresh network, its weights initialized from `seed`. Raises whatever the user's file raises."""
+        # The file is executed before the generator is seeded: whatever it draws does not move the weights.
+        return seeded(self.function(), seed)
 
     def checked(self) -> str:
         """The network's `networks.definition`, after it has classified two images. Raises whatever is wrong with it."""

@@ -5,39 +5,42 @@ from __future__ import annotations
 import itertools
 import math
 import random
+from collections.abc import Callable
 
 from mnist_drill.errors import DrillError, unknown
 
 Path = tuple[str, ...]  # the keys that lead to a value
+Drawn = list[tuple[str, dict]]  # rows by name
+Draw = Callable[[dict, int, int], Drawn]  # as `drawn`
 
 
-def grid(values: dict) -> list[tuple[str, dict]]:
+def grid(values: dict) -> Drawn:
     """Each combination of the lists in a table: its name, and the table with one value in place of each list."""
-    lists = _leaves(values)
+    lists = leaves(values)
     for path, choices in lists.items():
         if not isinstance(choices, list) or not choices:
             raise DrillError(f"{'.'.join(path)} of the grid has to be a list of values, not {choices!r}")
-    return [_row(dict(zip(lists, chosen, strict=True))) for chosen in itertools.product(*lists.values())]
+    return [row_of(dict(zip(lists, chosen, strict=True))) for chosen in itertools.product(*lists.values())]
 
 
 def count(values: dict) -> int:
     """The number of rows that `grid` makes."""
-    return math.prod(len(choices) for choices in _leaves(values).values() if isinstance(choices, list))
+    return math.prod(len(choices) for choices in leaves(values).values() if isinstance(choices, list))
 
 
-def drawn(values: dict, samples: int, seed: int) -> list[tuple[str, dict]]:
+def drawn(values: dict, samples: int, seed: int) -> Drawn:
     """As many combinations drawn at random: from each list a value, from each range of `low` and `high` a number.
 
     A range of whole numbers, both ends included, gives whole numbers, any other a number of four digits; with `log` it
     is drawn on a logarithmic scale. More samples begin with the same ones. A combination that is drawn again is left
     out.
     """
-    leaves = _leaves(values)
+    choices = leaves(values)
     generator = random.Random(seed)
     rows = {}
     for _ in range(samples):
         # Only `random` itself is the same in every version of Python.
-        name, row = _row({path: _draw(path, choice, generator.random()) for path, choice in leaves.items()})
+        name, row = row_of({path: _draw(path, choice, generator.random()) for path, choice in choices.items()})
         rows[name] = row
     return list(rows.items())
 
@@ -63,18 +66,19 @@ def _draw(path: Path, choice: object, share: float) -> object:
     return min(int(value), high) if whole else float(f"{value:.4g}")
 
 
-def _leaves(values: dict, path: Path = ()) -> dict[Path, object]:
+def leaves(values: dict, path: Path = ()) -> dict[Path, object]:
     """The lists and ranges in a table by the keys that lead to them."""
     found = {}
     for key, value in values.items():
         if isinstance(value, dict) and not {"low", "high"} & value.keys():
-            found |= _leaves(value, (*path, key))
+            found |= leaves(value, (*path, key))
         else:
             found[(*path, key)] = value
     return found
 
 
-def _row(chosen: dict[Path, object]) -> tuple[str, dict]:
+def row_of(chosen: dict[Path, object]) -> tuple[str, dict]:
+    """The name of a row and its table, from the values that were chosen for it."""
     ends = [path[-1] for path in chosen]
     named = {path: path[-1] if ends.count(path[-1]) == 1 else ".".join(path) for path in chosen}
     name = ", ".join(_written(named[path], value) for path, value in chosen.items())

@@ -53,9 +53,9 @@ def trained(monkeypatch):
     seen = []
     train = execution.train
 
-    def note(task, *rest):
-        seen.append((task.name, task.seed))
-        return train(task, *rest)
+    def note(work, *rest):
+        seen.extend((task.name, task.seed) for task in work)
+        return train(work, *rest)
 
     monkeypatch.setattr(execution, "train", note)
     return seen
@@ -164,6 +164,32 @@ def test_two_equal_rows_are_one_line(drill, study, tmp_path):
         2,
         "Error: rows 'fast' and 'same' have the same network and recipe: remove one\n",
     )
+
+
+def test_seeds_are_trained_as_a_population(drill, study, tmp_path, trained):
+    assert drill("study", study(), "--device", "cpu", "--out", tmp_path / "out", "--population", 2)[0] == 0
+    assert trained == [("slow", 1), ("slow", 2), ("fast", 1), ("fast", 2)]
+    assert [run.environment["population"] for run in runs_in(tmp_path / "out").values()] == [2] * 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--ray", "--jobs", 2], "choose one"),
+        (["--search", "optuna", "--population", 2], "choose one"),
+        (["--ray", "local"], "--ray needs Ray: pip install 'ray>=2.49'"),
+        (["--search", "optuna"], "--search optuna needs Optuna: pip install 'optuna>=4.1'"),
+    ],
+)
+def test_options_that_cannot_be_followed_are_one_line(drill, study, tmp_path, monkeypatch, options, message):
+    for package in ("ray", "optuna"):
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    text = STUDY.partition("baseline")[0].replace('"test"', '"validation"')
+    text += "[random]\nsamples = 2\nrecipe.epochs = [1]\n"
+    status, _, errors = drill("study", study(text), "--device", "cpu", "--out", tmp_path / "out", *options)
+    assert status == 2
+    (line,) = [line for line in errors.splitlines() if line.startswith("Error: ")]
+    assert message in line
 
 
 @pytest.mark.slow

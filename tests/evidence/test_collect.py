@@ -18,7 +18,7 @@ from mnist_drill.evidence import collect, stored
 from mnist_drill.evidence.stored import load_runs
 from mnist_drill.evidence.studies import STUDIES
 from mnist_drill.networks import definition, stage3
-from mnist_drill.study import execution
+from mnist_drill.study import work
 
 SMALL = Path(__file__).parent / "small_study.py"
 ROOT = SMALL.parents[2]
@@ -39,13 +39,13 @@ def small(few, tmp_path, monkeypatch):
 def trained(monkeypatch):
     """The name and the seed of each run that is trained, and the sizes of its two sets."""
     seen = []
-    fit = execution.fit
+    fit = work.fit
 
     def note(model, recipe, train_set, test_set, **options):
         seen.append((options["name"], options["seed"], len(train_set), len(test_set)))
         return fit(model, recipe, train_set, test_set, **options)
 
-    monkeypatch.setattr(execution, "fit", note)
+    monkeypatch.setattr(work, "fit", note)
     return seen
 
 

@@ -19,6 +19,7 @@ from mnist_drill.study.execution import execute, executor_for
 from mnist_drill.study.folder import Folder
 from mnist_drill.study.network import Network
 from mnist_drill.study.plan import Row, Study, identities
+from mnist_drill.study.work import Listed
 
 RECIPE = Recipe(epochs=2, batch_size=50)
 
@@ -74,12 +75,12 @@ def test_a_study_on_a_full_disk_keeps_its_finished_runs_and_goes_on_where_there_
     study = Study({"a": Row(Network("stage2"), Recipe(epochs=1, batch_size=50))}, tuple(range(1, 31)))
     folder = Folder(small_disk / "out")
     with pytest.raises(DrillError, match=r"cannot write .*out/runs/.*: No space left"):
-        execute(folder.begin(study, identities(study, "")), executor_for(1, "cpu"), folder.store, "study")
+        execute(Listed(folder.begin(study, identities(study, ""))), executor_for("cpu"), folder.store, "study")
     before = folder.load(folder.asked())["a"]
     assert [run.seed for run in before] == list(range(1, len(before) + 1))
     assert 3 < len(before) < 30
     subprocess.run(["mount", "-o", "remount,size=1m", small_disk], check=True)
-    execute(folder.begin(study, identities(study, "")), executor_for(1, "cpu"), folder.store, "study")
+    execute(Listed(folder.begin(study, identities(study, ""))), executor_for("cpu"), folder.store, "study")
     after = folder.load(folder.asked())["a"]
     assert len(after) == 30
     assert after[: len(before)] == before

@@ -1,0 +1,47 @@
+"""How many runs a machine trains in a minute: one job of all threads, a job for each thread, and Ray, in turns."""
+
+from __future__ import annotations
+
+import statistics
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from mnist_drill.benchmark.turns import take_turns, timed
+from mnist_drill.course.tables import Table
+from mnist_drill.study.cluster import on_ray
+from mnist_drill.study.execution import execute, executor_for
+from mnist_drill.study.work import Listed
+
+if TYPE_CHECKING:
+    from mnist_drill.study.plan import Study
+
+CPU = torch.device("cpu")
+
+
+def measure(study: Study, rounds: int, threads: int, ray: bool) -> dict[str, list[float]]:
+    """Runs per minute in each round, by where they were trained; starting workers counts, and storing does not."""
+    tasks = study.tasks()
+
+    def per_minute(executor) -> float:
+        work = partial(execute, Listed(tasks), executor, lambda task, run: None, "throughput")
+        return 60 * len(tasks) / timed(work, CPU)
+
+    contenders = {
+        f"one job of {threads} threads": lambda: per_minute(executor_for("cpu", 1, threads)),
+        f"--jobs {threads}": lambda: per_minute(executor_for("cpu", threads, 1)),
+    }
+    if ray:
+        contenders["--ray local"] = lambda: per_minute(partial(on_ray, device="cpu", address="local", threads=1))
+    return take_turns(contenders, rounds)
+
+
+def table(rates: dict[str, list[float]]) -> Table:
+    """Medians, and the range over the rounds of each one's ratio to `--jobs`."""
+    _, jobs, *_ = rates.values()
+    rows = []
+    for name, values in rates.items():
+        ratios = sorted(value / other for value, other in zip(values, jobs, strict=True))
+        rows.append([name, f"{statistics.median(values):.1f}", f"{ratios[0]:.2f} to {ratios[-1]:.2f}"])
+    return Table(["trained by", "runs per minute, median", "ratio to parallel jobs"], rows)
