@@ -84,7 +84,7 @@ def _connected(address: str) -> ModuleType:
     where = "a Ray cluster of this machine" if address == "auto" else f"the Ray cluster at {address}"
     advice = "`ray start --head` starts one here, and `--ray local` one for this command alone"
     try:
-        if ":" in address:  # Ray itself would try for a minute, and then end this process
+        if ":" in address:  # where nothing listens, this fails at once, and Ray would try for long
             host, _, port = address.rpartition(":")
             socket.create_connection((host, int(port)), SECONDS_TO_CONNECT).close()
         environment = {"py_modules": [mnist_drill]}
