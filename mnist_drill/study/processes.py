@@ -7,9 +7,9 @@ import signal
 import threading
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +21,7 @@ from mnist_drill.study.work import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
 
     from mnist_drill.runs import Run
     from mnist_drill.study.work import Finished, Source, Work
@@ -33,9 +34,9 @@ _load = lru_cache(sets_of)
 def in_processes(source: Source, tick: Callable[[], object], device: str, jobs: int, threads: int) -> Finished:
     """Trains in `jobs` processes of `threads` threads each."""
     context = get_context("spawn")  # a process that was forked while torch's threads run may hang
-    ticks, stop = context.Queue(), context.Event()
+    ticks, (reader, writer) = context.Queue(), context.Pipe(duplex=False)
     pending = {}
-    with ProcessPoolExecutor(jobs, context, _start_worker, (threads, ticks, stop)) as pool:
+    with reader, writer, ProcessPoolExecutor(jobs, context, _start_worker, (threads, ticks, reader)) as pool:
 
         def submit() -> None:
             # One more than there are workers, so that none waits; no more, so that memory does not grow.
@@ -61,7 +62,7 @@ def in_processes(source: Source, tick: Callable[[], object], device: str, jobs: 
             ) from None
         finally:
             if pending:  # an error, Ctrl-C, or nobody wants more runs: the workers end at once
-                stop.set()
+                writer.close()
                 pool.shutdown(cancel_futures=True)
 
 
@@ -74,20 +75,21 @@ def _interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, handler)
 
 
-def _start_worker(threads: int, ticks, stop) -> None:
+def _start_worker(threads: int, ticks, reader: Connection) -> None:
     global _ticks
     _ticks = ticks
     torch.set_num_threads(threads)
     # tqdm's own lock is a semaphore of the system, which a worker that ends at once would leave behind.
     tqdm.set_lock(threading.RLock())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all, and the parent ends its workers
-    # A worker whose parent was killed would wait for work for ever.
-    for ended in (parent_process().join, stop.wait):
-        threading.Thread(target=_exit_after, args=(ended,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(reader,), daemon=True).start()
 
 
-def _exit_after(ended: Callable[[], object]) -> None:
-    ended()
+def _exit_with_parent(reader: Connection) -> None:
+    """Ends this worker when its parent closes the pipe, or is killed: it would wait for work for ever."""
+    # Unlike an event of `multiprocessing`, a pipe does not wait for workers that were killed.
+    with suppress(EOFError, OSError):
+        reader.recv()
     os._exit(1)
 
 
