@@ -95,18 +95,26 @@ def run_command(
 @click.argument("file", type=PATH)
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Number of turns of each.")
 @click.option("--threads", type=click.IntRange(min=2), default=2, show_default=True, help="CPU threads in all.")
-def throughput_command(file: Path, rounds: int, threads: int) -> None:
+@click.option("--out", type=PATH, help="File to write the measurement to, as JSON.")
+def throughput_command(file: Path, rounds: int, threads: int, out: Path | None) -> None:
     """Measure how many runs of the study in FILE this machine trains in a minute.
 
-    One job of all threads, a job for each thread and, where it is installed, Ray take turns. Nothing is stored.
-    Starting workers counts, so that the study should take minutes; nothing else should run on the machine.
+    One job of all threads, a job for each thread and, where it is installed, Ray take turns. No run is stored. Starting
+    workers counts, so that the study should take minutes; nothing else should run on the machine.
     """
     from importlib.util import find_spec
 
+    from mnist_drill.storage.files import ensure_writable
+    from mnist_drill.study import throughput
     from mnist_drill.study.file import read_study
-    from mnist_drill.study.throughput import measure, table
 
-    click.echo(table(measure(read_study(file), rounds, threads, ray=find_spec("ray") is not None)))
+    if out:
+        ensure_writable(out.parent)
+    study = read_study(file)
+    rates = throughput.measure(study, rounds, threads, ray=find_spec("ray") is not None)
+    if out:
+        throughput.save(out, study, rates)
+    click.echo(throughput.table(rates))
 
 
 @study_command.command("report")

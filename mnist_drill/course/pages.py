@@ -18,6 +18,7 @@ from mnist_drill.evidence import stored
 from mnist_drill.evidence.stored import load_runs
 from mnist_drill.stages import NETWORKS, STAGES
 from mnist_drill.storage.files import write_atomically
+from mnist_drill.study import throughput
 from mnist_drill.zoo import comparison
 
 if TYPE_CHECKING:
@@ -105,6 +106,16 @@ def speed_tables(root: Path) -> str:
         raise DrillError(f"{path} lacks {part}: `bench --out {path}` measures everything") from None
 
 
+def throughput_table(root: Path) -> str:
+    """How many runs a minute one job, parallel jobs and Ray trained on one machine."""
+    measured = throughput.load(stored.FOLDER / "throughput.json")
+    return (
+        f"{throughput.table(measured['runs per minute']).markdown()}\n\n"
+        f"{measured['runs']} runs of {', '.join(measured['networks'])}, {measured['epochs']} epochs in all, "
+        f"trained by each in turns on {_machines([measured['environment']])}."
+    )
+
+
 def comparison_table(root: Path) -> str:
     """The stored comparison of the course's networks with torchvision's, and what is published for some of these."""
     compared = comparison.stored()
@@ -123,6 +134,7 @@ TABLES = {
     "docs/evidence.md": {"notebooks": notebooks_table, "seeds": seeds_table},
     "docs/big_networks.md": {"comparison": comparison_table},
     "docs/speed.md": {"speed": speed_tables},
+    "docs/cluster.md": {"throughput": throughput_table},
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,14 +11,19 @@ import torch
 
 from mnist_drill.benchmark.turns import take_turns, timed
 from mnist_drill.course.tables import Table
+from mnist_drill.storage.files import read_json, write_atomically
 from mnist_drill.study.cluster import on_ray
 from mnist_drill.study.execution import execute, executor_for
 from mnist_drill.study.work import Listed
+from mnist_drill.training.devices import environment
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mnist_drill.study.plan import Study
 
 CPU = torch.device("cpu")
+FORMAT = 1  # of a stored measurement
 
 
 def measure(study: Study, rounds: int, threads: int, ray: bool) -> dict[str, list[float]]:
@@ -35,6 +41,31 @@ def measure(study: Study, rounds: int, threads: int, ray: bool) -> dict[str, lis
     if ray:
         contenders["--ray local"] = lambda: per_minute(partial(on_ray, device="cpu", address="local", threads=1))
     return take_turns(contenders, rounds)
+
+
+def save(path: Path, study: Study, rates: dict[str, list[float]]) -> None:
+    """Stores a measurement with the machine that it was made on."""
+    rows = study.rows.values()
+    content = {
+        "format": FORMAT,
+        "environment": environment(CPU, next(iter(rows)).recipe),
+        "networks": [str(row.network) for row in rows],
+        "runs": len(study.tasks()),
+        "epochs": sum(task.row.recipe.epochs for task in study.tasks()),
+        "runs per minute": rates,
+    }
+    write_atomically(path, json.dumps(content, indent=1) + "\n")
+
+
+def load(path: Path) -> dict:
+    """What `save` stored. Raises `DrillError` for a file that is missing or holds something else."""
+
+    def read(content: dict) -> dict:
+        if content["format"] != FORMAT:
+            raise ValueError(f"its format is not {FORMAT}")
+        return {**content, "runs per minute": {**content["runs per minute"]}}
+
+    return read_json(path, read, "a throughput", f"`study throughput FILE --out {path}` measures it again")
 
 
 def table(rates: dict[str, list[float]]) -> Table:

@@ -17,6 +17,7 @@ import pytest
 from mnist_drill.course.notebooks import ROOT
 from mnist_drill.errors import DrillError
 from mnist_drill.runs import Run
+from mnist_drill.study import throughput
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install ray")
 
@@ -204,17 +205,20 @@ def test_a_cluster_of_another_version_is_one_line(drill, cluster, tmp_path):
 
 
 @pytest.mark.slow
-def test_throughput_is_measured_in_turns_and_nothing_is_stored(drill, tmp_path):
+def test_throughput_is_measured_in_turns_and_no_run_is_stored(drill, tmp_path):
     (tmp_path / "study.toml").write_text(STUDY.replace("seeds = 12", "seeds = 1"))
+    arguments = ["study", "throughput", "study.toml", "--rounds", "1", "--out", "rates.json"]
     done = subprocess.run(
-        [sys.executable, PROGRAM, "study", "throughput", "study.toml", "--rounds", "1"], cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        [sys.executable, PROGRAM, *arguments], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = [re.split("  +", line) for line in done.stdout.splitlines()[-3:]]
     assert [name for name, *_ in rows] == ["one job of 2 threads", "--jobs 2", "--ray local"]
     assert all(float(rate) > 0 for _, rate, _ in rows)
     assert rows[1][2] == "1.00 to 1.00"
+    stored = throughput.load(tmp_path / "rates.json")
+    assert repr(throughput.table(stored["runs per minute"])) in done.stdout
     assert not (tmp_path / "runs").exists()
 
 
