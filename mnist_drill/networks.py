@@ -40,7 +40,7 @@ def conv_block(c_in, c_out, kernel_size=3, *, stride=1, padding=0, pool=False, n
 
 
 def stage1() -> nn.Sequential:
-    """The skeleton: three convolutions, max pooling, three more, and a 7×7 convolution over all that is left."""
+    """The baseline: three convolutions, max pooling, three more, and a 7×7 convolution over all that is left."""
     return nn.Sequential(
         conv_block(1, 32),
         conv_block(32, 64),

@@ -64,7 +64,7 @@ def trace(model: nn.Module, size: int = 28) -> list[Layer]:
     layers: list[Layer] = []
     jump, field, first = 1, 1, 0
     convolution = None  # where the last one lies in `layers`
-    for name, module, shape_in, shape_out in _calls(model, size):
+    for name, module, shape_in, shape_out in calls(model, size):
         if isinstance(module, nn.BatchNorm2d) and convolution is not None:
             layers[convolution] = replace(layers[convolution], norm_parameters=parameter_count(module))
         if isinstance(module, SIZE_KEPT):
@@ -134,8 +134,11 @@ def gradient_extent(model: nn.Module, layer: Layer, size: int = 28) -> int:
     return int(rows.max() - rows.min() + 1)
 
 
-def _calls(model: nn.Module, size: int) -> list[tuple[str, nn.Module, torch.Size, torch.Size]]:
-    """Each module without children, in the order of use: its name, itself, and the shapes of its input and output."""
+def calls(model: nn.Module, size: int) -> list[tuple[str, nn.Module, torch.Size, torch.Size]]:
+    """Each module without children, in the order of use: its name, itself, and the shapes of its input and output.
+
+    The modules are those of a copy on the CPU, in evaluation mode. Raises `DrillError` as `trace` does.
+    """
     model = copy.deepcopy(model).cpu().eval()
     names = {module: name for name, module in model.named_modules()}
     calls: list[tuple[str, nn.Module, torch.Size, torch.Size]] = []

@@ -99,22 +99,24 @@ def fit(
     progress: bool = True,
     on_epoch: Callable[[Epoch], None] = print_epoch,
     keep: Callable[[Training], LastGood] = LastGood,
+    loop: Callable[..., Score] | None = None,
 ) -> Run:
     """Trains `network` in place by the recipe, on the device, and returns the run.
 
     After each epoch `on_epoch` is given its row; with `progress` there is a bar within the epoch. The test set is only
     reported: with any other the weights would be the same. All that is random follows from the random seed: on the same
     CPU with as many threads the run is the same, bit for bit. `keep` makes the context that keeps the rows and the
-    last good weights; `Run.stopped` says why a training ended early. Raises `DrillError` for a device that is not
-    there.
+    last good weights; `Run.stopped` says why a training ended early. `loop` is a training loop of your own in place of
+    `train_epoch`, with the same arguments and score. Raises `DrillError` for a device that is not there.
     """
     place = pick_device(device)
     train_set, test_set = train_set.to(place), test_set.to(place)
     training = prepare(network, recipe, train_set, seed, progress)
+    one_epoch = loop or train_epoch
     with keep(training) as kept:
         for epoch in kept.epochs_left():
             start = time.perf_counter()
-            train = train_epoch(training.model, training.batches(epoch), training.optimizer, training.after_step)
+            train = one_epoch(training.model, training.batches(epoch), training.optimizer, training.after_step)
             test = evaluate(training.model_to_evaluate(), test_set)
             seconds = time.perf_counter() - start
             row = Epoch(epoch, train.loss, train.accuracy, test.loss, test.accuracy, seconds)

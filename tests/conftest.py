@@ -1,5 +1,11 @@
 import http.server
+import os
 import threading
+
+# Side by side, by pytest-xdist, each process takes its share of the cores, and so do those that its tests start.
+if WORKERS := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(WORKERS))))
+    os.environ.pop("PYTEST_ADDOPTS", None)  # for a pytest that a test starts
 
 import matplotlib
 import pytest

@@ -7,6 +7,8 @@ import pytest
 
 from mnist_drill import __version__
 from mnist_drill.course.notebooks import ROOT
+from mnist_drill.study.file import read_study
+from mnist_drill.study.plan import identities
 
 PAGES = sorted(
     str(path.relative_to(ROOT))
@@ -52,6 +54,15 @@ def test_every_name_of_the_package_in_backticks_exists(page):
             break
         else:
             pytest.fail(f"mnist_drill.{name}")
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_every_study_that_is_shown_is_valid(number, tmp_path):
+    block = re.findall(r"^```toml\n(.*?)^```$", (ROOT / "docs/studies.md").read_text(), re.M | re.S)[number]
+    path = tmp_path / "study.toml"
+    path.write_text(block)
+    study = read_study(path)
+    assert len(identities(study, checksum="")) >= 3
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -10,7 +10,9 @@ from mnist_drill.errors import DrillError
 from mnist_drill.models import build
 from mnist_drill.networks import definition
 from mnist_drill.recipes import STAGE4, Recipe, StepDecay
-from mnist_drill.train import confusion_matrix, evaluate, fit, predict
+from mnist_drill.runs import Score
+from mnist_drill.train import confusion_matrix, evaluate, fit, predict, train_epoch
+from tests.comparing import same_weights, without_seconds
 
 SHORT = STAGE4.with_epochs(2)
 
@@ -21,12 +23,22 @@ def trained(few, recipe=SHORT, seed=1, name="stage4", test_set=None):
     return model, run
 
 
-def same_weights(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
+def test_a_loop_of_ones_own_trains_in_place_of_the_packages(few):
+    seen = []
 
+    def my_loop(model, batches, optimizer, after_step=()):
+        seen.append(optimizer)
+        return train_epoch(model, batches, optimizer, after_step)
 
-def without_seconds(run):
-    return [replace(row, seconds=0) for row in run.epochs]
+    model, mine = build("stage4", 1), build("stage4", 1)
+    options = {"name": "stage4", "seed": 1, "progress": False}
+    run = fit(model, SHORT, *few, **options)
+    assert without_seconds(fit(mine, SHORT, *few, **options, loop=my_loop)) == without_seconds(run)
+    assert len(seen) == SHORT.epochs
+    assert same_weights(model, mine)
+    score = run.epochs[0]
+    idle = fit(build("stage4", 1), SHORT, *few, **options, loop=lambda *_: Score(score.train_loss, 12.0))
+    assert [row.train_accuracy for row in idle.epochs] == [12.0] * SHORT.epochs
 
 
 def test_the_same_seed_gives_the_same_run_bit_for_bit(few):

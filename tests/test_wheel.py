@@ -42,7 +42,7 @@ def test_it_has_every_module_and_all_data(wheel):
     wanted = {
         str(path.relative_to(ROOT))
         for path in package.rglob("*")
-        if path.suffix in (".py", ".json", ".toml") and path.is_file()
+        if path.suffix in (".py", ".json", ".toml", ".js", ".css", ".html", ".bin") and path.is_file()
     }
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("mnist_drill/")}
     assert held == wanted

@@ -19,7 +19,14 @@ import torch
 import torchvision
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from mnist_drill.benchmark.contenders import ONE_EPOCH, course_epoch, course_run, one_epoch_recipe, usual_epoch
+from mnist_drill.benchmark.contenders import (
+    ONE_EPOCH,
+    course_epoch,
+    course_run,
+    one_epoch_recipe,
+    published_epoch,
+    usual_epoch,
+)
 from mnist_drill.benchmark.flops import flops_per_image
 from mnist_drill.benchmark.turns import take_turns, timed, wait_for
 from mnist_drill.models import build
@@ -47,6 +54,22 @@ def seconds_per_epoch(
         )
         for name in STAGES
     }
+
+
+def seconds_of_the_published_form(
+    train_set: LabeledImages, test_set: LabeledImages, device: torch.device, rounds: int, workers: tuple[int, ...]
+) -> Seconds:
+    """Seconds per epoch of stage 4, evaluation included: the course, and the published form with such workers."""
+    sizes = len(train_set), len(test_set)
+    return take_turns(
+        {"course": partial(course_epoch, "stage4", train_set, test_set, device)}
+        | {
+            f"published, batches of {size}, {n} workers": partial(published_epoch, size, *sizes, n, device)
+            for size in (128, 32)
+            for n in workers
+        },
+        rounds,
+    )
 
 
 def flops_per_epoch(name: str, train_images: int, test_images: int) -> int:

@@ -14,6 +14,7 @@ from mnist_drill.benchmark.measurements import (
     inference_latency,
     matrix_throughput,
     peak_memory,
+    seconds_of_the_published_form,
     seconds_per_epoch,
     time_to_accuracy,
     where_time_goes,
@@ -73,6 +74,9 @@ def _measure(part: str, train_set: LabeledImages, test_set: LabeledImages, devic
         case "epoch":
             rounds = 1 if quick else 3
             return {"epoch": seconds_per_epoch(train_set, test_set, device, rounds, workers=(0, 2))}
+        case "published":
+            rounds = 1 if quick else 3
+            return {"published": seconds_of_the_published_form(train_set, test_set, device, rounds, workers=(0, 2))}
         case "limit":
             flops = {name: flops_per_epoch(name, len(train_set), len(test_set)) for name in STAGES}
             return {"matrix product": matrix_throughput(device, 10), "flops": flops}
@@ -97,6 +101,11 @@ def _lines(part: str, report: dict, train_images: int, test_images: int) -> tupl
                 "images: median (lowest to highest)"
             )
             return title, epoch_table(report)
+        case "published":
+            return (
+                "\nSeconds per epoch of stage 4 and of its published form: median (lowest to highest)",
+                published_table(report),
+            )
         case "limit":
             measured = report["matrix product"].items()
             throughput = [f"{statistics.median(values) / 1e9:,.0f} GFLOP/s in {name}" for name, values in measured]
@@ -134,6 +143,16 @@ def epoch_table(report: dict) -> Table:
         rows.append(row)
     pipelines = [name for name in next(iter(report["epoch"].values())) if name != "course"]
     return Table(["network", "course", *(x for name in pipelines for x in (name, "slower by"))], rows)
+
+
+def published_table(report: dict) -> Table:
+    """A row for stage 4, one for each form of what is published: seconds per epoch, and the ratio to the course."""
+    course = statistics.median(report["published"]["course"])
+    rows = [
+        [name, _spread(seconds), f"{statistics.median(seconds) / course:.1f}×"]
+        for name, seconds in report["published"].items()
+    ]
+    return Table(["stage 4", "seconds per epoch", "slower by"], rows)
 
 
 def limit_table(report: dict) -> Table:

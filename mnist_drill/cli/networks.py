@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mnist_drill.data import LabeledImages
+    from mnist_drill.inputs.reading import Reading
 
 
 @click.command("models")
@@ -64,43 +65,53 @@ def evaluate_command(file: Path, network: str | None, device: str) -> None:
 @file_argument("images", nargs=-1)
 @network_option
 @json_option
-@click.option("--show", type=FILE_TO_WRITE, metavar="PNG", help="Write a picture of what the network was given.")
+@click.option("--show", type=FILE_TO_WRITE, metavar="PNG",
+              help="Write the images with a box around each digit, and what the network was given.")  # fmt: skip
 @device_option
 def predict_command(
     file: Path, images: tuple[Path, ...], network: str | None, as_json: bool, show: Path | None, device: str
 ) -> None:
-    """Classify IMAGES, PNG or JPEG files or folders of them, with the checkpoint FILE.
+    """Classify the digits in IMAGES, PNG or JPEG files or folders of them, with the checkpoint FILE.
 
-    An image shows one digit, dark on light or light on dark, of any size. MNIST's preprocessing is applied to it first:
-    the digit is scaled into a box of 20×20 pixels and centred by mass in 28×28.
+    An image is a photograph or a drawing of digits, dark on light or light on dark, of any size. Light, noise, printed
+    lines and what touches the border are removed; MNIST's preprocessing is applied to each digit, from left to right.
+    What is not shaped like a digit, or has no probability of at least 0.5, is unsure.
     """
-    import torch
-
-    from mnist_drill.inputs import pictures
+    from mnist_drill.inputs import pictures, reading
     from mnist_drill.storage import checkpoint
-    from mnist_drill.train import predict
     from mnist_drill.training.devices import pick_device
 
     place = pick_device(device)
     model, _ = checkpoint.load(file, network)
-    paths = pictures.find(images)
-    pixels = torch.stack([pictures.read(path) for path in paths])
-    probabilities = predict(model.to(place), _unlabeled(pixels)).softmax(dim=1)
-    predictions = [
-        {"file": str(path), "digit": int(row.argmax()), "probabilities": [round(p, 6) for p in row.tolist()]}
-        for path, row in zip(paths, probabilities, strict=True)
-    ]
+    model.to(place)
+    found = [(path, reading.read(model, pictures.read(path))) for path in pictures.find(images)]
     if as_json:
-        click.echo(json.dumps(predictions, indent=1))
+        click.echo(json.dumps([_prediction(path, readings) for path, readings in found], indent=1))
     else:
-        rows = [[x["file"], x["digit"], *(f"{p:.3f}" for p in x["probabilities"])] for x in predictions]
-        click.echo(Table(["file", "digit", *(f"P({digit})" for digit in range(10))], rows))
+        rows = [
+            [path, reading.said or "unsure", *(f"{p:.3f}" for p in reading.probabilities)]
+            for path, readings in found
+            for reading in readings
+        ]
+        if rows:
+            click.echo(Table(["file", "digit", *(f"P({digit})" for digit in range(10))], rows))
+        for path in (path for path, readings in found if not readings):
+            click.echo(f"{path}: no digit found")
     if show is not None:
-        from mnist_drill.course import plots
+        from mnist_drill.course.reading_plots import found_in
 
-        titles = [f"{path.name}: {x['digit']}" for path, x in zip(paths, predictions, strict=True)]
-        plots.image_grid(pixels, titles, columns=min(10, len(pixels)), path=show)
+        found_in(found, show)
         click.echo(f"wrote {show}", err=as_json)
+
+
+def _prediction(path: Path, readings: list[Reading]) -> dict:
+    """What JSON says of a picture; the digit is null where there is not exactly one, or it is unsure."""
+    digits = [
+        {"digit": x.digit if x.sure else None, "probabilities": [round(p, 6) for p in x.probabilities], "box": x.box}
+        for x in readings
+    ]
+    alone = digits[0] if len(digits) == 1 else {"digit": None, "probabilities": None}
+    return {"file": str(path), "digit": alone["digit"], "probabilities": alone["probabilities"], "digits": digits}
 
 
 @click.command("ensemble")
@@ -176,11 +187,19 @@ def submit_command(table: Path, files: tuple[Path, ...], out: Path, device: str)
 @click.argument("path", type=FILE_TO_WRITE, metavar="OUT")
 @network_option
 def export_command(file: Path, path: Path, network: str | None) -> None:
-    """Write the checkpoint FILE as OUT: in the safetensors format if that ends in .safetensors, in torch's if not."""
+    """Write the checkpoint FILE as OUT, in the format that its name ends in.
+
+    .safetensors is the safetensors format and .onnx is ONNX, for other programs to run; all else is torch's.
+    """
     from mnist_drill.storage import checkpoint
 
     model, name, changes = checkpoint.read(file, network)
-    checkpoint.save(path, model, name, changes)
+    if path.suffix == ".onnx":
+        from mnist_drill.storage.exchange import write_onnx
+
+        write_onnx(path, model, name)
+    else:
+        checkpoint.save(path, model, name, changes)
     click.echo(f"wrote {path}")
 
 

@@ -1,4 +1,4 @@
-"""The command `study`: trains a study from a file, and reports what is in its folder."""
+"""The command `study`: trains a study from a file, reports what is in its folder, and measures throughput."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ LARGEST_BATCH = 60_000  # the training set
 @click.option("--pretrained", is_flag=True, help="Start from torchvision's ImageNet-pretrained weights.")
 @click.option("--freeze", is_flag=True, help="Freeze the backbone and train the last layer alone: a linear probe.")
 @click.option("--table", type=PATH, metavar="FILE",
-              help="Train on a train.csv of the competition; a sixth of it is the validation set.")  # fmt: skip
+              help="Train on Kaggle's train.csv of digits; a sixth of it is the validation set.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Resume the interrupted training that is in OUT, if there is one.")
 @click.option("--track", type=click.Choice(TRACKERS), help="Log the run to MLflow or TensorBoard.")
 @seed_option

@@ -75,6 +75,16 @@ def every_notebook(root: Path = ROOT) -> list[Notebook]:
     return notebooks(root) + [Notebook(path) for path in sorted((root / "notebooks").glob("appendix_*.ipynb"))]
 
 
+def exercise_notebooks(root: Path = ROOT, parts: tuple[str, ...] = ("exercises", "solutions")) -> list[Notebook]:
+    """The exercises, then their solutions, each by name; or one of the two."""
+    return [Notebook(path) for part in parts for path in sorted((root / "notebooks" / part).glob("*.ipynb"))]
+
+
+def opened_in_colab(root: Path = ROOT) -> list[Notebook]:
+    """The notebooks that have a badge: those above, then the one for a network of the reader's own."""
+    return [*every_notebook(root), Notebook(root / "notebooks" / "your_network.ipynb")]
+
+
 def render_title(title: str, book: Notebook) -> str:
     """The first cell of a notebook with the time that its execution took."""
     machine = book.run().environment
@@ -82,19 +92,34 @@ def render_title(title: str, book: Notebook) -> str:
     return re.sub(r"^\*\*Time\.\*\* .*$", time, title, flags=re.M)
 
 
+def without_pages(content: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A notebook in which an output that has a picture has no HTML beside it: the form that is committed.
+
+    What `inside` shows is a page and a still picture; GitHub and nbval use the picture.
+    """
+    for cell in content.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output["data"].pop("text/html", None)
+    return content
+
+
 def put_badges(repository: str, root: Path = ROOT) -> None:
     """Puts a badge into the README for each notebook and into each notebook, and the address into its bootstrap cell.
 
-    `repository` is OWNER/REPO on GitHub; the branch is main. Can be repeated with another address. Raises `DrillError`
-    for an address of another form.
+    The README has none for exercises and solutions. `repository` is OWNER/REPO on GitHub; the branch is main. Can be
+    repeated with another address. Raises `DrillError` for an address of another form.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise DrillError(f"{repository!r} is not a GitHub repository: write OWNER/REPO")
     lines = []
-    for book in every_notebook(root):
-        address = f"https://colab.research.google.com/github/{repository}/blob/main/notebooks/{book.path.name}"
+    listed = opened_in_colab(root)
+    for book in listed + exercise_notebooks(root):
+        place = book.path.relative_to(root).as_posix()
+        address = f"https://colab.research.google.com/github/{repository}/blob/main/{place}"
         badge = f"[![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]({address})"
-        lines.append(f"- {book.path.stem}: {badge}")
+        if book in listed:
+            lines.append(f"- {book.path.stem}: {badge}")
         content = book.read()
         title, bootstrap = content.cells[0], next(cell for cell in content.cells if cell.cell_type == "code")
         title.source = f"{badge}\n\n" + re.sub(r"\A\[!\[Open in Colab.*\n+", "", title.source)

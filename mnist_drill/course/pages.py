@@ -6,23 +6,28 @@ A table stands between two comments, `<!-- name -->` and `<!-- /name -->`; `TABL
 from __future__ import annotations
 
 import math
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from mnist_drill.benchmark import report as benchmark
+from mnist_drill.course import photographs
+from mnist_drill.course.blocks import block, shown_by
 from mnist_drill.course.markers import between
-from mnist_drill.course.notebooks import ROOT, every_notebook, notebooks, render_title
+from mnist_drill.course.notebooks import ROOT, every_notebook, notebooks, render_title, without_pages
 from mnist_drill.course.overview import overview
-from mnist_drill.course.tables import Table, counted, percent, spread_table, threads
+from mnist_drill.course.tables import Table, counted, loss_table, percent, spread_table, threads
 from mnist_drill.errors import DrillError
 from mnist_drill.evidence import stored
-from mnist_drill.evidence.stored import load_runs
+from mnist_drill.evidence.stored import load_runs, load_study
+from mnist_drill.evidence.studies import STUDIES
+from mnist_drill.leaderboard import entries, rankings
 from mnist_drill.stages import NETWORKS, STAGES
 from mnist_drill.storage.files import write_atomically
 from mnist_drill.study import throughput
 from mnist_drill.zoo import comparison
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from mnist_drill.course.notebooks import Notebook
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
 
 OVERVIEW = "docs/images/accuracy.svg"
 
-# Validation accuracy of the networks in an entry to the digit-recognizer competition, in percent.
+# Validation accuracy of the networks in an entry to Kaggle's Digit Recognizer competition, in percent.
 PUBLISHED_ELEVEN = {
     "resnet18": 99.45, "resnet34": 99.50, "mobilenet_v2": 99.51, "mobilenet_v3_small": 98.15,
     "mobilenet_v3_large": 99.29, "squeezenet1_0": 99.33, "squeezenet1_1": 98.86, "efficientnet_b0": 99.35,
@@ -83,6 +88,20 @@ def seeds_table(root: Path) -> str:
     )
 
 
+def ablation_tables(root: Path) -> str:
+    """What the file of each study with a baseline says at its head, and its variants' losses on the validation set."""
+    parts = []
+    for name, study in STUDIES.items():
+        runs_of = {} if name in NETWORKS or study.evaluated_on != "validation" else load_study(name)
+        if study.baseline not in runs_of:
+            continue
+        lines = (stored.FOLDER / f"{name}.toml").read_text(encoding="utf-8").splitlines()
+        said = " ".join(line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("# "), lines))
+        where = _machines(run.environment for runs in runs_of.values() for run in runs)
+        parts += [f"**{name}.** {said} Trained on {where}.", loss_table(runs_of, study.baseline).markdown()]
+    return "\n\n".join(parts)
+
+
 def speed_tables(root: Path) -> str:
     """The stored benchmark: epochs against the usual pipelines, time to accuracy, latency, memory."""
     path = stored.FOLDER / "benchmark.json"
@@ -90,9 +109,12 @@ def speed_tables(root: Path) -> str:
     try:
         return "\n\n".join(
             [
-                f"On {_machines([report['environment']])}. "
+                f"On {_machines([report['environment']])} (the usual pipeline in float32). "
                 "Seconds per epoch, evaluation on the test set included: median (lowest to highest) of the rounds.",
                 benchmark.epoch_table(report).markdown(),
+                "Stage 4 against the fourth step of the published drill, as people write it (float32; its blocks have "
+                "the pool after batch norm and dropout; each image rotated by PIL):",
+                benchmark.published_table(report).markdown() if "published" in report else "Not measured.",
                 "What the FLOPs of an epoch alone would take, at the throughput of a large matrix product:",
                 benchmark.limit_table(report).markdown(),
                 "Seconds of training until a test accuracy is first reached, median of the seeds (lowest to highest):",
@@ -129,24 +151,69 @@ def comparison_table(root: Path) -> str:
     )
 
 
+def blocks(root: Path) -> str:
+    """The block of each notebook, under its title, after a line about their runs."""
+    return _by_notebook(root, block)
+
+
+def margins_tables(root: Path) -> str:
+    """What each notebook's claims ask, and how far from it its run and the closest stored seed are."""
+    return _by_notebook(root, _margins)
+
+
+def _margins(book: Notebook) -> str:
+    texts = [text for cell in book.read().cells if "margins(" in cell.source for text in shown_by(cell)]
+    if not texts:
+        raise DrillError(f"{book.path} shows no margins: execute it first")
+    return "\n\n".join(texts)
+
+
+def photographs_table(root: Path) -> str:
+    """How many photographs of each kind `predict` classifies correctly, and how many pages it refuses."""
+    measured = photographs.load()
+    return (
+        f"{photographs.table(measured['kinds']).markdown()}\n\n"
+        f"By {measured['network']} with {measured['accuracy']:.2f} % test accuracy, "
+        f"on {_machines([measured['environment']])}."
+    )
+
+
+def leaderboard_tables(root: Path) -> str:
+    """The rankings of the leaderboard, a sentence in place of an empty one."""
+    folder = root / "leaderboard"
+    found = entries.entries(folder)
+    parts = []
+    for question, table in rankings.rankings(found, f"../{folder.name}/").items():
+        parts += [f"### {question}", table.markdown() if table else "No network that was judged does so yet."]
+    machines = _machines(run.environment for entry in found for run in entry.report.runs)
+    return "\n\n".join([*parts, f"Accuracies in percent, on the test set. Judged on {machines}." * bool(found)]).strip()
+
+
 TABLES = {
     "README.md": {"results": results_table},
-    "docs/evidence.md": {"notebooks": notebooks_table, "seeds": seeds_table},
+    "docs/blocks.md": {"blocks": blocks},
+    "docs/measurements.md": {"margins": margins_tables},
+    "docs/evidence.md": {"notebooks": notebooks_table, "seeds": seeds_table, "ablations": ablation_tables},
     "docs/big_networks.md": {"comparison": comparison_table},
     "docs/speed.md": {"speed": speed_tables},
+    "docs/photographs.md": {"photographs": photographs_table},
     "docs/cluster.md": {"throughput": throughput_table},
+    "docs/leaderboard.md": {"leaderboard": leaderboard_tables},
 }
 
 
 def render(root: Path = ROOT) -> None:
-    """Writes all that is rendered: the pages' tables, the README's figure, and the times in the notebooks."""
+    """Writes all that is rendered: the pages' tables, the README's figure, and the times in the notebooks.
+
+    The notebooks' pictures keep no HTML beside them.
+    """
     rendered = {page: render_page(page, root) for page in TABLES} | {OVERVIEW: render_overview()}
     for page, text in rendered.items():
         write_atomically(root / page, text)
     for book in every_notebook(root):
         content = book.read()
         content.cells[0].source = render_title(content.cells[0].source, book)
-        book.write(content)
+        book.write(without_pages(content))
 
 
 def render_page(page: str, root: Path = ROOT) -> str:
@@ -165,14 +232,21 @@ def render_overview() -> str:
     return overview({name: load_runs(name, stage.recipe) for name, stage in STAGES.items()})
 
 
+def _by_notebook(root: Path, text_of: Callable[[Notebook], str]) -> str:
+    """A text of each notebook, under its title, after a line about their runs."""
+    books = every_notebook(root)
+    shown = [f"## [{book.title()}](../notebooks/{book.path.name})\n\n{text_of(book)}" for book in books]
+    return "\n\n".join([_of_notebooks(books), *shown])
+
+
 def _of_notebooks(books: list[Notebook]) -> str:
     """What is said below a table of the notebooks' runs."""
     runs = [book.run() for book in books]
     total = sum(book.minutes() for book in books)
     seeds = " and ".join(map(str, sorted({run.seed for run in runs})))
     return (
-        f"Accuracies in percent; each notebook's run has seed {seeds}. All notebooks together took {total:.0f} "
-        f"minutes on {_machines(run.environment for run in runs)}."
+        f"Accuracies in percent; each notebook's run has seed {seeds}. These {len(books)} notebooks together took "
+        f"{total:.0f} minutes on {_machines(run.environment for run in runs)}."
     )
 
 
@@ -184,8 +258,11 @@ def _published(stage: Stage) -> list[str]:
 
 
 def _machines(environments: Iterable[dict[str, str | int]]) -> str:
-    """The hardware, the number of threads and the version of torch that runs were made with."""
-    machines = {
-        f"{each['hardware']}, {threads(each)}, torch {str(each['torch']).partition('+')[0]}" for each in environments
-    }
+    """The hardware, the threads, the version of torch and, of a training, the precision that runs were made with."""
+    machines = set()
+    for each in environments:
+        parts = [each["hardware"], threads(each), f"torch {str(each['torch']).partition('+')[0]}"]
+        if "precision" in each:
+            parts.append(each["precision"])
+        machines.add(", ".join(parts))
     return " and on ".join(sorted(machines))

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from mnist_drill.augment import augment
+from mnist_drill.course import descriptions
 from mnist_drill.storage.files import write_atomically
 from mnist_drill.train import confusion_matrix, predict
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from mnist_drill.recipes import Augmentation, Recipe
     from mnist_drill.runs import Run
 
-BLUE, ORANGE, GREY = "#2563a8", "#d9730d", "#9aa0a6"
+BLUE, ORANGE, GREY, GREEN = "#2563a8", "#d9730d", "#9aa0a6", "#3f7d4e"
 
 
 def image_grid(
@@ -35,7 +36,7 @@ def image_grid(
         _draw(axis, image)
         if titles is not None:
             axis.set_title(titles[position], fontsize=8)
-    show(figure, path)
+    show(figure, path, descriptions.images(len(images), titles))
 
 
 def class_counts(parts: dict[str, LabeledImages]) -> None:
@@ -46,20 +47,27 @@ def class_counts(parts: dict[str, LabeledImages]) -> None:
         axis.axhline(len(dataset) / 10, color=GREY, linestyle="--", label="a tenth")
         axis.set(title=name, xticks=range(10), xlabel="digit", ylabel="count")
         axis.legend(fontsize=8)
-    show(figure)
+    show(figure, description=descriptions.class_counts(parts))
 
 
 def budget(networks: dict[str, list[Layer]]) -> None:
-    """Where the parameters of each network sit, layer by layer, on one logarithmic scale."""
+    """Where the parameters of each network sit, layer by layer, as shares of them all."""
     figure, axes = plt.subplots(1, len(networks), figsize=(4.8 * len(networks), 3), sharex=True, squeeze=False)
     for axis, (name, layers) in zip(axes.flat, networks.items(), strict=True):
         counts = [layer.parameters + layer.norm_parameters for layer in layers]
-        bars = axis.barh([f"{i}  {layer.kind}" for i, layer in enumerate(layers, 1)], counts, color=BLUE)
-        axis.bar_label(bars, [f"{n:,} ({n / sum(counts):.0%})" if n else "0" for n in counts], padding=3, fontsize=8)
+        shares = [100 * count / sum(counts) for count in counts]
+        bars = axis.barh([f"{i}  {layer.kind}" for i, layer in enumerate(layers, 1)], shares, color=BLUE)
+        axis.bar_label(
+            bars,
+            [f"{n:,} ({share:.0f}%)" if n else "0" for n, share in zip(counts, shares, strict=True)],
+            padding=3,
+            fontsize=8,
+        )
         axis.invert_yaxis()
-        axis.set(title=f"{name}: {sum(counts):,} parameters", xscale="log", xlim=(50, 3e7), xlabel="parameters")
+        axis.set(title=f"{name}: {sum(counts):,} parameters", xlim=(0, 125), xlabel="% of the parameters")
+        axis.set_xticks(range(0, 101, 25))
         axis.spines[["top", "right"]].set_visible(False)
-    show(figure)
+    show(figure, description=descriptions.budget(networks))
 
 
 def receptive_fields(image: Tensor, layers: Sequence[Layer], columns: int = 5) -> None:
@@ -75,7 +83,7 @@ def receptive_fields(image: Tensor, layers: Sequence[Layer], columns: int = 5) -
         axis.add_patch(plt.Rectangle((corner, corner), layer.field_out, layer.field_out, color=ORANGE, alpha=0.35))
         axis.set(xlim=(-0.5 - margin, side - 0.5 + margin), ylim=(side - 0.5 + margin, -0.5 - margin))
         axis.set_title(f"{number}  {layer.kind}\nsees {layer.field_out}×{layer.field_out}", fontsize=8)
-    show(figure)
+    show(figure, description=descriptions.receptive_fields(layers))
 
 
 def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0, path: Path | None = None) -> None:
@@ -97,7 +105,7 @@ def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0, path: Pa
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     axes[0].set(ylabel="%", ylim=(lowest, 100))
-    show(figure, path)
+    show(figure, path, descriptions.curves(runs))
 
 
 def losses(run: Run) -> None:
@@ -109,7 +117,7 @@ def losses(run: Run) -> None:
     axis.set(yscale="log", xlabel="epoch", ylabel="cross-entropy", title=run.name)
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8)
-    show(figure)
+    show(figure, description=descriptions.losses(run))
 
 
 def most_confident_errors(model: nn.Module, dataset: LabeledImages, most: int = 20) -> None:
@@ -132,19 +140,19 @@ def confusion(model: nn.Module, dataset: LabeledImages, path: Path | None = None
             if counts[row, column]:
                 axis.text(column, row, int(counts[row, column]), ha="center", va="center", fontsize=8)
     axis.set(xticks=range(10), yticks=range(10), xlabel="predicted", ylabel="label")
-    show(figure, path)
+    show(figure, path, descriptions.confusion(counts))
 
 
 def learning_rate(recipes: dict[str, Recipe], steps_per_epoch: int) -> None:
-    """The learning rate over the steps of each recipe, on a logarithmic scale."""
+    """The learning rate over the steps of each recipe."""
     figure, axis = plt.subplots(figsize=(6.4, 2.8))
     for (name, recipe), colour in zip(recipes.items(), (BLUE, ORANGE, GREY), strict=False):
         steps = recipe.epochs * steps_per_epoch
         axis.plot([recipe.learning_rate_at(step / steps) for step in range(steps)], color=colour, label=name)
-    axis.set(yscale="log", xlabel="step", ylabel="learning rate")
-    axis.grid(alpha=0.3, which="both")
+    axis.set(xlabel="step", ylabel="learning rate")
+    axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
-    show(figure)
+    show(figure, description=descriptions.learning_rates(recipes, steps_per_epoch))
 
 
 def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 1) -> None:
@@ -160,7 +168,7 @@ def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 
             _draw(axis, image)
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-    show(figure)
+    show(figure, description=descriptions.augmentations(len(images), ["original", *choices]))
 
 
 def accuracies(run: Run, part: str) -> list[float]:
@@ -182,13 +190,20 @@ def _draw(axis: plt.Axes, image: Tensor) -> None:
     axis.imshow(image.squeeze(0).numpy(), cmap="gray_r", vmin=0, vmax=1)
 
 
-def show(figure: plt.Figure, path: Path | None = None) -> None:
-    """Shows a figure, or writes it to `path` as PNG, and closes it."""
+def show(figure: plt.Figure, path: Path | None = None, description: str = "") -> None:
+    """Shows a figure, or writes it to `path` as PNG, and closes it.
+
+    A notebook stores the description with the figure, as the alternative text that nbconvert and the site give it.
+    """
     figure.tight_layout()
-    if path is None:
-        plt.show()
-    else:
+    if path is not None:
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=150)
         write_atomically(path, content.getvalue())
+    elif "inline" in plt.get_backend():
+        from IPython.display import display  # which a notebook has loaded
+
+        display(figure, metadata={"image/png": {"alt": description}})
+    else:
+        plt.show()
     plt.close(figure)

@@ -125,6 +125,29 @@ def seeds_needed(
     return high
 
 
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """The ends of the 95 % confidence interval of a mean, by Student's t; infinite for one value, or for equal ones."""
+    if len(set(values)) < 2:
+        return -math.inf, math.inf
+    from scipy.special import stdtrit
+
+    half = float(stdtrit(len(values) - 1, 0.975)) * statistics.stdev(values) / math.sqrt(len(values))
+    return statistics.mean(values) - half, statistics.mean(values) + half
+
+
+def seeds_to_tell(distance: float, deviation: float, most: int = 1000) -> int | None:
+    """The smallest number of seeds whose mean has a 95 % confidence interval, half of it, below the distance.
+
+    It takes the standard deviation for known. None if the number is over `most`.
+    """
+    from scipy.special import stdtrit
+
+    for seeds in range(2, most + 1):
+        if stdtrit(seeds - 1, 0.975) * deviation / math.sqrt(seeds) < abs(distance):
+            return seeds
+    return None
+
+
 def significantly_better(study: dict[str, list[Run]], chosen: str) -> list[str]:
     """The rows of a study that are significantly better than the chosen one."""
     return [label for label, runs in study.items() if difference(runs, study[chosen]).low > 0]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 from matplotlib.transforms import Bbox
 
+from mnist_drill.course import descriptions
 from mnist_drill.course.plots import BLUE, GREY, ORANGE, accuracies, show
-from mnist_drill.course.statistics import standard_error
+from mnist_drill.course.statistics import mean_interval, standard_error
 from mnist_drill.stages import NETWORKS
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def ablation(study: dict[str, list[Run]], chosen: str) -> None:
     axes[0].invert_yaxis()
     for axis in axes:
         axis.grid(alpha=0.3, axis="x")
-    show(figure)
+    show(figure, description=descriptions.ablation(study))
 
 
 def costs(study: dict[str, list[Run]], chosen: str) -> None:
@@ -63,7 +65,7 @@ def costs(study: dict[str, list[Run]], chosen: str) -> None:
     figure.tight_layout()
     for axis, named in zip(axes, points, strict=True):
         _name(axis, named)
-    show(figure)
+    show(figure, description=descriptions.costs(study))
 
 
 def accuracy_against_parameters(entries: Sequence[Entry], path: Path | None = None) -> None:
@@ -81,7 +83,37 @@ def accuracy_against_parameters(entries: Sequence[Entry], path: Path | None = No
     axis.grid(alpha=0.3)
     figure.tight_layout()
     _name(axis, {entry.name: (entry.parameters, entry.test) for entry in entries})
-    show(figure, path)
+    show(figure, path, descriptions.accuracy_against_parameters(entries))
+
+
+def networks(
+    runs_of: dict[str, list[Run]], parameters: dict[str, int], chosen: Sequence[str], goal: float = 99.4
+) -> None:
+    """The mean of the last test accuracies of each network against its parameters, on a logarithmic scale.
+
+    A bar is the 95 % confidence interval of the mean over seeds, where there are two or more. A network without runs is
+    a line at its number of parameters.
+    """
+    figure, axis = plt.subplots(figsize=(9.6, 4.2))
+    points = {}
+    for label, count in parameters.items():
+        colour = ORANGE if label in chosen else BLUE
+        lasts = [run.last.test_accuracy for run in runs_of.get(label, [])]
+        if not lasts:
+            axis.axvline(count, color=colour, linestyle=":", label=f"{label}, not trained yet")
+            continue
+        low, high = mean_interval(lasts)
+        points[label] = count, statistics.fmean(lasts)
+        error = [[0 if math.isinf(x) else abs(x - points[label][1])] for x in (low, high)]
+        axis.errorbar([count], [points[label][1]], error, fmt="o", color=colour, markersize=5, capsize=3)
+    axis.axhline(goal, color=GREY, linestyle="--", label=f"{goal:g} %")
+    axis.set(xscale="log", xlabel="parameters", ylabel="test accuracy after the last epoch, %")
+    axis.margins(x=0.25)  # room for names on either side
+    axis.grid(alpha=0.3)
+    axis.legend(fontsize=8, loc="center")
+    figure.tight_layout()
+    _name(axis, points)
+    show(figure, description=descriptions.networks(runs_of, parameters))
 
 
 def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 3) -> None:
@@ -113,7 +145,7 @@ def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 3) -> N
             axis.axis("on")
             axis.grid(alpha=0.3)
             axis.tick_params(labelsize=8)
-    show(figure)
+    show(figure, description=descriptions.schedules(study))
 
 
 def _name(axis: plt.Axes, points: dict[str, tuple[float, float]]) -> None:

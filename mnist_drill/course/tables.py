@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mnist_drill.runs import Run
+    from mnist_drill.stages import Published
 
 RUN_MIME = "application/vnd.mnist-drill.run+json"
 
@@ -48,12 +49,12 @@ class Table:
 
 
 class Result(Table):
-    """The figures of a run, and below it those of stored runs of the same recipe: percent, seconds.
+    """The figures of a run, then those of stored runs of the same recipe, then published ones: percent, seconds.
 
     A notebook that shows it stores the run beside it.
     """
 
-    def __init__(self, run: Run, seeds: Sequence[Run] = ()):
+    def __init__(self, run: Run, seeds: Sequence[Run] = (), published: Published | None = None):
         self.run = run
         figures = {
             "best train": lambda run: run.best_train,
@@ -63,18 +64,24 @@ class Result(Table):
             "last test": lambda run: run.last.test_accuracy,
             "lowest of last five": lambda run: run.lowest_of_last(5),
         }
-        rows = [[f"this run, seed {run.seed}", *(percent(figure(run)) for figure in figures.values()),
+        differ = len({machine(each) for each in (run, *seeds)}) > 1
+        here = f" ({machine(run)})" if differ else ""
+        rows = [[f"this run, seed {run.seed}{here}", *(percent(figure(run)) for figure in figures.values()),
                  f"{run.seconds:.0f}"]]  # fmt: skip
         if seeds:
             values = [[figure(seed) for seed in seeds] for figure in figures.values()]
+            there = by_machine(seeds) or (f" ({machine(seeds[0])})" if differ else "")
             rows.append(
                 [
-                    f"mean ± standard deviation of {len(seeds)} seeds{by_machine(seeds)}",
+                    f"mean ± standard deviation of {len(seeds)} seeds{there}",
                     *map(mean_and_spread, values),
                     "–",
                 ]
             )
             rows.append([f"lowest of {len(seeds)} seeds", *(percent(min(column)) for column in values), "–"])
+        if published:
+            best = {"best train": published.best_train, "best test": published.best_test}
+            rows.append(["published, one run", *(percent(best.get(name, math.nan)) for name in figures), "–"])
         epochs = f"{len(run.epochs)} epoch{'s' if len(run.epochs) > 1 else ''}"
         super().__init__([f"{run.parameters:,} parameters, {epochs}", *figures, "seconds"], rows)
 
@@ -129,13 +136,15 @@ def study_table(study: dict[str, list[Run]], chosen: str) -> Table:
 def loss_table(study: dict[str, list[Run]], chosen: str) -> Table:
     """A row for each variant of a study on the validation set, and how its loss compares with that of the chosen one.
 
-    Where accuracies are close, losses tell more.
+    Where accuracies are close, losses tell more. The median time of an epoch is relative to that of the chosen one.
     """
-    header = ["variant", "seeds", "last validation accuracy", "last validation loss", f"loss against {chosen!r}"]
+    header = ["variant", "seeds", "last validation accuracy", "last validation loss", f"loss against {chosen!r}",
+              "time of an epoch, relative"]  # fmt: skip
+    seconds = {label: statistics.median(run.seconds_per_epoch for run in runs) for label, runs in study.items()}
     rows = [
         [label, counted(runs), mean_and_spread([run.last.test_accuracy for run in runs]),
          mean_and_spread([run.last.test_loss for run in runs], decimals=4),
-         "–" if label == chosen else loss_difference(runs, study[chosen])]
+         "–" if label == chosen else loss_difference(runs, study[chosen]), f"{seconds[label] / seconds[chosen]:.2f}"]
         for label, runs in study.items()
     ]  # fmt: skip
     return Table(header, rows)

@@ -1,10 +1,10 @@
-"""Architectures of fewer than 10,000 parameters that notebook 2 compares with stage 2's."""
+"""Architectures of fewer than 10,000 parameters that studies compare with the stages'."""
 
 from functools import partial
 
 from torch import nn
 
-from mnist_drill.networks import conv_block
+from mnist_drill.networks import conv_block, stage2
 
 
 def two_pools() -> nn.Sequential:
@@ -45,3 +45,18 @@ def separable() -> nn.Sequential:
         conv_block(1, 16, padding=1, norm=True), block(16, 32, pool=True), block(32, 40), block(40, 40, pool=True),
         block(40, 56), nn.AvgPool2d(7, stride=1), nn.Conv2d(56, 10, 1, bias=False), nn.Flatten(),
     )  # fmt: skip
+
+
+def dropout_before_classifier(dropout: float) -> nn.Sequential:
+    """Stage 3's network with dropout at one place alone: after global average pooling, before the last convolution."""
+    layers = list(stage2(norm=True))
+    return nn.Sequential(*layers[:-2], nn.Dropout(dropout), *layers[-2:])
+
+
+def he_initialized() -> nn.Sequential:
+    """Stage 2 with the initialization of K. He and others (2015), which keeps the scale of the signal through ReLUs."""
+    network = stage2()
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return network

@@ -1,7 +1,8 @@
 """The stored runs of the course's studies, as JSON in this folder.
 
-Only the commands `evidence`, `compare --store` and `bench` write here. The notebooks read the stage before their own
-and the ablations of what they choose, the rendered pages the spread over seeds.
+Only the commands `evidence`, `compare --store`, `bench` and `study throughput`, and `tests/inputs/judged.py`, write
+here. The notebooks read the stage before their own and the ablations of what they choose, the rendered pages the spread
+over seeds.
 """
 
 from __future__ import annotations

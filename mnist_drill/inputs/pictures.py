@@ -1,4 +1,4 @@
-"""Pictures of digits from elsewhere, with MNIST's preprocessing applied.
+"""Pictures from elsewhere, and MNIST's preprocessing.
 
 MNIST's authors scaled each digit, with grey levels, into a box of 20×20 pixels and put its centre of mass into the
 middle of 28×28 (LeCun, Bottou, Bengio, Haffner, "Gradient-Based Learning Applied to Document Recognition", 1998).
@@ -40,22 +40,18 @@ def find(paths: list[Path]) -> list[Path]:
 
 
 def read(path: Path) -> Tensor:
-    """The digit in a picture as float32 of shape (1, 28, 28) in [0, 1], ink 1, by MNIST's preprocessing.
+    """A picture's brightnesses, float32 of shape (H, W) in [0, 1].
 
-    The picture may be of any size, grey, coloured, with 16 bits or transparent, dark on light or light on dark. Raises
-    `DrillError` for a file that is no picture, and for one of a single tone.
+    It may be of any size, grey, coloured, with 16 bits or transparent. Raises `DrillError` for a file that is no
+    picture.
     """
     try:
         with Image.open(path) as picture:
-            tones = _tones(ImageOps.exif_transpose(picture))
+            return _tones(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError:
         raise DrillError(f"{path} is not a picture: give a PNG or JPEG file") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DrillError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    try:
-        return preprocess(ink(tones))
-    except ValueError as error:
-        raise DrillError(f"{path} {error}") from None
 
 
 def ink(tones: Tensor) -> Tensor:

@@ -73,12 +73,23 @@ def read_json(path: str | Path, make: Callable[[Any], Content], what: str, advic
         ) from None
 
 
+def read_text(path: Path) -> str:
+    """The text in a file, in UTF-8, without a byte order mark. Raises `DrillError` for a file that cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DrillError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise DrillError(f"cannot read {path}: save it in UTF-8 ({error})") from None
+
+
 def read_toml(path: Path) -> dict:
     """The values in a TOML file. Raises `DrillError` for a file that cannot be read."""
+    text = read_text(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DrillError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DrillError(f"cannot read {path}: {error}") from None
 
 
 def dataclass_of(kind: type[Content], values: dict) -> Content:

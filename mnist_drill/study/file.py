@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mnist_drill.errors import DrillError, unknown
 from mnist_drill.models import check_name, recipe_for
 from mnist_drill.recipes import PLAIN
-from mnist_drill.storage.files import read_toml
+from mnist_drill.storage.files import read_text, read_toml
 from mnist_drill.study import search
 from mnist_drill.study.changes import changed
 from mnist_drill.study.network import Network, in_one_line
@@ -145,10 +145,7 @@ def _network(named: str, folder: Path, texts: dict[Path, str]) -> Network:
         return Network(named)
     path = folder / file
     if path not in texts:
-        try:
-            texts[path] = path.read_text(encoding="utf-8")
-        except (OSError, ValueError) as error:
-            raise DrillError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+        texts[path] = read_text(path)
     return Network(name, file=file, text=texts[path])
 
 

@@ -42,6 +42,12 @@ class Folder:
         Runs are listed and not read; those of an earlier study of this folder stay.
         """
         ensure_writable(self.runs)
+        self.describe(study, identities)
+        there = self._files()
+        return [task for task in study.tasks() if file_of(self.keys[task.name], task.seed) not in there]
+
+    def describe(self, study: Study, identities: dict[str, dict]) -> None:
+        """Writes down what the study asks for."""
         rows = {
             name: {"key": key_of(identity), "network": str(study.rows[name].network), "decided by": identity}
             for name, identity in identities.items()
@@ -50,11 +56,9 @@ class Folder:
                    "seeds": study.seeds, "rows": rows}  # fmt: skip
         write_atomically(self.description, json.dumps(content, indent=1) + "\n")
         self.keys = {name: row["key"] for name, row in rows.items()}
-        there = self._files()
-        return [task for task in study.tasks() if file_of(self.keys[task.name], task.seed) not in there]
 
     def store(self, task: Task, run: Run) -> None:
-        """Writes a finished run of a task that `begin` returned, whole or not at all."""
+        """Writes a finished run of a task of the study that was begun, whole or not at all."""
         run.save(self.runs / file_of(self.keys[task.name], task.seed))
 
     def find(self, task: Task) -> Run | None:

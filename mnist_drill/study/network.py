@@ -141,9 +141,8 @@ def _is_text(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
 
 
-@lru_cache
-def _executed(file: str, text: str) -> ModuleType:
-    """The file as a module of its own, executed once in each process."""
+def executed(file: str, text: str) -> ModuleType:
+    """The file as a module of its own. Raises whatever it raises."""
     name = f"network_file_{hashlib.sha256(f'{file} {text}'.encode()).hexdigest()[:16]}"
     module = ModuleType(name)
     module.__file__ = file
@@ -151,3 +150,6 @@ def _executed(file: str, text: str) -> ModuleType:
     linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
     exec(compile(text, file, "exec"), module.__dict__)
     return module
+
+
+_executed = lru_cache(executed)  # once in each process

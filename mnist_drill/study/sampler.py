@@ -124,7 +124,7 @@ class Sampled:
 
     def _ask(self) -> Trial:
         trial = self._add(self.optuna.ask())
-        self.folder.begin(self.study, self.identities)
+        self.folder.describe(self.study, self.identities)
         return trial
 
     def _add(self, of_optuna) -> Trial:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-# The networks of a published entry to the digit-recognizer competition, and the six of them that its ensemble had.
+# The networks of a published entry to Kaggle's Digit Recognizer competition, and the six of them that its ensemble had.
 ELEVEN = ("resnet18", "resnet34", "mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large", "squeezenet1_0",
           "squeezenet1_1", "efficientnet_b0", "efficientnet_b3", "mnasnet0_5", "mnasnet1_0")  # fmt: skip
 SIX = ("resnet18", "resnet34", "mobilenet_v2", "mobilenet_v3_large", "squeezenet1_0", "efficientnet_b0")

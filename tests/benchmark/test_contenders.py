@@ -1,6 +1,8 @@
 import torch
 
 from mnist_drill.benchmark import contenders
+from mnist_drill.networks import parameter_count
+from mnist_drill.stages import NETWORKS
 
 CPU = torch.device("cpu")
 
@@ -12,6 +14,15 @@ def test_the_usual_pipeline_trains_on_the_same_images(few, monkeypatch):
     assert contenders.usual_epoch("stage4", 500, 100, 0, CPU) > 0
     assert [len(labels) for labels in seen] == [*(500 // 64 * [64]), 500 % 64]
     assert torch.equal(torch.cat(seen).bincount(), few[0].labels.bincount())
+
+
+def test_the_published_form_has_stage_4s_parameters_and_pools_after_its_blocks():
+    network = contenders.published_network()
+    assert parameter_count(network) == NETWORKS["stage4"].parameters
+    assert network(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+    first = [type(layer).__name__ for layer in network[0]]
+    assert first == ["Conv2d", "ReLU", "BatchNorm2d", "Dropout"]
+    assert contenders.published_epoch(32, 200, 100, 0, CPU) > 0
 
 
 def test_the_course_trains_one_epoch_and_prints_nothing(few, capsys):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from mnist_drill.course.notebooks import ROOT
-from mnist_drill.runs import Run
 from mnist_drill.study import execution
+from tests.comparing import runs_in
 
 PROGRAM = Path(__file__).parents[1] / "study" / "small_study.py"
 STUDY = """
@@ -59,15 +59,6 @@ def trained(monkeypatch):
 
     monkeypatch.setattr(execution, "train", note)
     return seen
-
-
-def runs_in(out):
-    """The runs in a folder by file, without their times."""
-    return {
-        path.name: replace(run, epochs=tuple(replace(row, seconds=0) for row in run.epochs))
-        for path in sorted(out.glob("runs/*.json"))
-        for run in [Run.load(path)]
-    }
 
 
 def process(path, out, *options):

@@ -47,8 +47,10 @@ def test_class_counts(few, figure):
 
 def test_budget(figure):
     plots.budget({"stage1": trace(build("stage1")), "stage3": trace(build("stage3"))})
-    widths = [sum(bar.get_width() for bar in axis.patches) for axis in figure().axes]
-    assert widths == [992_800, 9_904]
+    for axis, total in zip(figure().axes, (992_800, 9_904), strict=True):
+        counts = [int(text.get_text().partition(" ")[0].replace(",", "")) for text in axis.texts]
+        assert sum(counts) == total
+        assert [bar.get_width() for bar in axis.patches] == pytest.approx([100 * count / total for count in counts])
 
 
 def test_receptive_fields_are_drawn_where_they_lie(few, figure):

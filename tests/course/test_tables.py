@@ -51,14 +51,15 @@ def test_spread_table():
 
 
 def test_loss_table_compares_losses():
-    runs = [replace(RUN, epochs=(replace(RUN.last, test_loss=x),)) for x in (0.015, 0.016, 0.017)]
-    worse = [replace(RUN, epochs=(replace(RUN.last, test_loss=x),)) for x in (0.025, 0.026, 0.027)]
+    runs = [replace(RUN, epochs=(replace(RUN.last, test_loss=x, seconds=8),)) for x in (0.015, 0.016, 0.017)]
+    worse = [replace(RUN, epochs=(replace(RUN.last, test_loss=x, seconds=6),)) for x in (0.025, 0.026, 0.027)]
     table = loss_table({"good": runs, "bad": worse}, "good")
     assert [row[0] for row in table.rows] == ["good", "bad"]
     assert [row[3] for row in table.rows] == ["0.0160 ± 0.0010", "0.0260 ± 0.0010"]
-    assert table.rows[0][-1] == "–"
-    assert str(table.rows[1][-1]) == str(loss_difference(worse, runs))
-    assert "significantly worse" in str(table.rows[1][-1])
+    assert table.rows[0][4:] == ["–", "1.00"]
+    assert str(table.rows[1][4]) == str(loss_difference(worse, runs))
+    assert "significantly worse" in str(table.rows[1][4])
+    assert table.rows[1][5] == "0.75"
 
 
 def test_study_table_compares_each_variant_with_the_chosen_one():

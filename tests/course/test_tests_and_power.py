@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from mnist_drill.course.statistics import holm, power, seeds_needed, welch
+from mnist_drill.course.statistics import holm, mean_interval, power, seeds_needed, seeds_to_tell, welch
 
 DRAWS = np.random.default_rng(1)
 
@@ -126,3 +126,18 @@ def test_seeds_needed_have_ends():
     for _ in range(20):
         deviations = draw.uniform(0.01, 0.2), draw.uniform(0, 0.2)
         assert seeds_needed(0.1, deviations) <= seeds_needed(0.05, deviations)
+
+
+def test_the_interval_of_a_mean_is_that_of_scipy_and_infinite_without_a_variance():
+    values = [99.41, 99.48, 99.39, 99.5]
+    wanted = scipy.stats.t.interval(0.95, 3, loc=statistics.mean(values), scale=scipy.stats.sem(values))
+    assert mean_interval(values) == pytest.approx(wanted)
+    assert mean_interval([99.4]) == mean_interval([99.4, 99.4]) == (-math.inf, math.inf)
+
+
+def test_seeds_to_tell_are_the_fewest_whose_interval_is_narrow_enough():
+    needed = seeds_to_tell(0.02, 0.05)
+    half = [scipy.stats.t.ppf(0.975, n - 1) * 0.05 / math.sqrt(n) for n in (needed - 1, needed)]
+    assert half[1] < 0.02 <= half[0]
+    assert seeds_to_tell(-0.02, 0.05) == needed
+    assert seeds_to_tell(1e-9, 0.05) is None

@@ -38,6 +38,10 @@ def saved(path, grey, kind):
     return path
 
 
+def preprocessed(path):
+    return pictures.preprocess(pictures.ink(pictures.read(path)))
+
+
 @pytest.fixture(scope="module")
 def classifier(mnist):
     """A network after one short epoch, the first 1,000 test images, and its accuracy on them."""
@@ -64,7 +68,7 @@ def test_enlarged_and_moved_digits_are_classified_as_well_as_mnists(classifier, 
     path = tmp_path / ("x.jpg" if kind == "jpeg" else "x.png")
     images = torch.stack(
         [
-            pictures.read(saved(path, canvas(image[0], side, scale, seed, dark), kind))
+            preprocessed(saved(path, canvas(image[0], side, scale, seed, dark), kind))
             for seed, image in enumerate(dataset.images)
         ]
     )
@@ -78,12 +82,22 @@ def test_most_of_mnists_own_digits_come_back_as_they_are(mnist):
     assert sum(changed) < 100
 
 
-def test_what_shows_no_digit_or_is_no_picture_is_an_error(tmp_path):
-    Image.fromarray(np.full((30, 30), 200, np.uint8)).save(tmp_path / "even.png")
+def test_what_is_of_one_tone_has_no_ink():
+    with pytest.raises(ValueError, match="one tone"):
+        pictures.ink(torch.full((30, 30), 0.8))
+
+
+def test_what_is_no_picture_is_an_error(tmp_path):
+    (tmp_path / "drawing.png").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     (tmp_path / "text.png").write_text("not a picture")
     whole = saved(tmp_path / "cut.png", canvas(torch.rand(28, 28), 90, 2, 1), "grey").read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
-    for name, message in (("even", "one tone"), ("text", "not a picture"), ("cut", "cannot read"), ("no", "No such")):
+    for name, message in (
+        ("drawing", "not a picture"),
+        ("text", "not a picture"),
+        ("cut", "cannot read"),
+        ("no", "No such"),
+    ):
         with pytest.raises(DrillError, match=message) as caught:
             pictures.read(tmp_path / f"{name}.png")
         assert f"{name}.png" in str(caught.value)

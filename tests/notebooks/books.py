@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 from mnist_drill.course.notebooks import ROOT, Notebook
 from mnist_drill.evidence.stored import load_runs, load_study
@@ -29,16 +28,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Book:
-    """A notebook, and what is expected of it."""
+class Page:
+    """A notebook as it is stored."""
 
     stem: str
-    network: str  # that it introduces
-    recipe: Recipe
-    parameters: int
-    seeds: int
-    compared_with: tuple[str, ...]  # evidence that its analysis is given, after the run itself
-    stored: Callable[[], list[Run]]  # the runs of its network and recipe over many seeds
 
     @property
     def notebook(self) -> Notebook:
@@ -52,10 +45,17 @@ class Book:
     def code(self) -> list[NotebookNode]:
         return [cell for cell in self.cells if cell.cell_type == "code"]
 
-    @property
-    def untried(self) -> list[NotebookNode]:
-        """The code cells without the exercise."""
-        return [cell for cell in self.code if "TRY" not in cell.source]
+
+@dataclass(frozen=True)
+class Book(Page):
+    """A notebook with a run, and what is expected of it."""
+
+    network: str  # that it introduces
+    recipe: Recipe
+    parameters: int
+    seeds: int
+    compared_with: tuple[str, ...]  # evidence that its analysis is given, after the run itself
+    stored: Callable[[], list[Run]]  # the runs of its network and recipe over many seeds
 
 
 def stage_book(name: str) -> Book:
@@ -75,10 +75,11 @@ APPENDIX = Book(
     stored=lambda: load_study("freezing")["resnet18"],
 )
 BOOKS = {book.stem: book for book in (*map(stage_book, STAGES), APPENDIX)}
+YOURS = Page("your_network")  # which shows a report and no run
+PAGES = {**BOOKS, YOURS.stem: YOURS}
 FIRST = next(iter(BOOKS.values()))
-# With the package installed the bootstrap cell has nothing to do. CI does not install it.
-INSTALLED = subprocess.run([sys.executable, "-c", "import mnist_drill"], cwd="/", capture_output=True).returncode == 0
 every_notebook = pytest.mark.parametrize("stem", BOOKS)
+every_page = pytest.mark.parametrize("stem", PAGES)
 
 
 def cell_with(cells: list[NotebookNode], text: str) -> NotebookNode:
@@ -91,7 +92,12 @@ def compared(cell: NotebookNode) -> bool:
     return "nbval-ignore-output" not in cell.metadata.get("tags", [])
 
 
+def parsed(cell: NotebookNode) -> ast.Module:
+    """The syntax tree of a cell, its magics as calls."""
+    return ast.parse(TransformerManager().transform_cell(cell.source))
+
+
 def calls(cell: NotebookNode, function: str) -> list[ast.Call]:
     """The calls of a function in a cell."""
-    nodes = ast.walk(ast.parse(cell.source))
+    nodes = ast.walk(parsed(cell))
     return [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") == function]

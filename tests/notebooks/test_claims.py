@@ -3,19 +3,19 @@
 import ast
 import re
 
-from mnist_drill.course.claims import judge
 from mnist_drill.evidence.stored import load_runs
 from mnist_drill.models import build
 from tests.notebooks.books import BOOKS, calls, cell_with, every_notebook
 
 
 @every_notebook
-def test_at_least_four_claims_in_the_analysis_and_every_verdict_holds(stem):
-    for text, least in (("judge(TARGET, run, ", 3), ("judge(ANALYSIS, ", 4)):
-        cell = cell_with(BOOKS[stem].untried, text)
+def test_at_least_four_claims_in_the_analysis_and_every_verdict_is_as_expected(stem):
+    expected = (("judge(TARGET, run, ", 3, "✓"), ("judge(ANALYSIS, ", 4, "✓"), ("judge(PREDICTIONS", 1, "✗"))
+    for text, least, mark in expected:
+        cell = cell_with(BOOKS[stem].code, text)
         verdicts = cell.outputs[0].data["text/plain"].splitlines()
         assert len(verdicts) >= least
-        assert all(verdict.startswith("✓") for verdict in verdicts), verdicts
+        assert all(verdict.startswith(mark) and "not checked" not in verdict for verdict in verdicts), verdicts
 
 
 @every_notebook
@@ -31,9 +31,9 @@ def test_run_and_evidence_are_of_the_record(stem):
 
 def trained_beside(book):
     """The names of runs, besides `run`, that the analysis is given; those that the notebook trains itself."""
-    (call,) = (x for x in calls(cell_with(book.untried, "judge(ANALYSIS, "), "judge") if x.args[0].id == "ANALYSIS")
+    (call,) = (x for x in calls(cell_with(book.code, "judge(ANALYSIS, "), "judge") if x.args[0].id == "ANALYSIS")
     given = [argument.id for argument in call.args[2:]]
-    return given, [name for name in given if any(f"{name} = fit(" in cell.source for cell in book.untried)]
+    return given, [name for name in given if any(f"{name} = fit(" in cell.source for cell in book.code)]
 
 
 def cells_without_training(book):
@@ -41,9 +41,9 @@ def cells_without_training(book):
     given, _ = trained_beside(book)
     space = {"run": book.notebook.run(), "model": build(book.network)}
     space |= {name: load_runs(other)[0] for name, other in zip(given, book.compared_with, strict=True)}
-    for cell in book.untried[1:]:
+    for cell in book.code[1:]:
         body = ast.parse(cell.source).body
-        if re.search(r"\bfit\(|plots\.|summary\(", cell.source):
+        if re.search(r"\bfit\(|plots\.|summary\(|\binside\(|train_epoch\(trial", cell.source):
             continue
         last = body.pop() if isinstance(body[-1], ast.Expr) else None
         exec(compile(ast.Module(body, []), book.stem, "exec"), space)
@@ -74,8 +74,16 @@ def test_the_claims_hold_at_every_seed_of_the_evidence(stem):
     runs = book.stored()
     assert runs
     for run, *rest in zip(runs, *(cycled(other, len(runs)) for other in others), strict=True):
-        verdicts = [*judge(space["TARGET"], run).verdicts, *judge(space["ANALYSIS"], run, *rest).verdicts]
-        assert not [verdict for verdict in verdicts if not verdict.startswith("✓")], f"seed {run.seed}"
+        assert not [claim.verdict(run) for claim in space["TARGET"] if not claim.as_expected(run)], f"seed {run.seed}"
+        for claim in (*space["ANALYSIS"], *space["PREDICTIONS"]):
+            given = (run, *rest)[: given_to_predictions(book)] if claim.fails else (run, *rest)
+            assert claim.as_expected(*given), f"seed {run.seed}: {claim.verdict(*given)}"
+
+
+def given_to_predictions(book):
+    """How many runs the notebook gives its predictions."""
+    (call,) = calls(cell_with(book.code, "judge(PREDICTIONS"), "judge")
+    return len(call.args) - 1
 
 
 def cycled(runs, count):

@@ -6,7 +6,7 @@ import sys
 from importlib.util import find_spec
 
 from mnist_drill.course.notebooks import ROOT
-from tests.notebooks.books import FIRST
+from tests.notebooks.books import FIRST, parsed
 
 # The parts of the package that notebook 1 has no use for.
 UNUSED = ("benchmark", "zoo", "storage.checkpoint", "storage.resume", "storage.finished", "cli", "cli.tracking")
@@ -15,12 +15,10 @@ UNUSED = ("benchmark", "zoo", "storage.checkpoint", "storage.resume", "storage.f
 def test_notebook_1_loads_no_benchmark_zoo_checkpoint_resuming_tracking_or_command():
     names = [f"mnist_drill.{part}" for part in UNUSED]
     assert all(map(find_spec, names))  # a module that was renamed would be missed
-    imports = [cell.source for cell in FIRST.code if any(map(is_import, ast.parse(cell.source).body))]
-    assert len(imports) >= 2  # the bootstrap cell, and the notebook's own
-    loaded = subprocess.run(
-        [sys.executable, "-c", "\n".join([*imports, "print(*sys.modules, sep='\\n')"])],
-        cwd=ROOT / "notebooks", capture_output=True, text=True, check=True,
-    ).stdout.split()  # fmt: skip
+    _, imports = (cell.source for cell in FIRST.code if any(map(is_import, parsed(cell).body)))
+    code = f"import sys\n{imports}\nprint(*sys.modules, sep='\\n')"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     assert "mnist_drill.train" in loaded
     assert not [name for name in loaded if any(name == unused or name.startswith(f"{unused}.") for unused in names)]
 

@@ -13,6 +13,8 @@ from mnist_drill.population import fit as population_fit
 from mnist_drill.population.fit import fit_population
 from mnist_drill.recipes import PLAIN, STAGE4, Augmentation, Recipe, StepDecay
 from mnist_drill.train import evaluate, fit
+from tests.comparing import same_weights, without_seconds
+from tests.training import interrupts
 
 SEEDS = (3, 1)
 QUICK = Recipe(epochs=3, batch_size=50, mixed_precision=False)
@@ -36,14 +38,6 @@ def alone(datasets, network, recipe, seed):
     model = seeded(network, seed)
     options = {"name": "x", "seed": seed, "device": "cpu", "progress": False, "on_epoch": lambda row: None}
     return model, fit(model, recipe, *datasets, **options)
-
-
-def same_state(one, other):
-    return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
-
-
-def without_seconds(run):
-    return [replace(row, seconds=0) for row in run.epochs]
 
 
 WITHOUT_DROPOUT = partial(stage3, dropout=0.0)
@@ -111,9 +105,9 @@ def test_the_same_seeds_give_the_same_runs_bit_for_bit_and_other_seeds_others(hu
     networks, runs = population(hundred, stage3, QUICK)
     again, runs_again = population(hundred, stage3, QUICK)
     for seed in SEEDS:
-        assert same_state(networks[seed], again[seed])
+        assert same_weights(networks[seed], again[seed])
     assert [without_seconds(run) for run in runs] == [without_seconds(run) for run in runs_again]
-    assert not same_state(networks[SEEDS[0]], networks[SEEDS[1]])
+    assert not same_weights(networks[SEEDS[0]], networks[SEEDS[1]])
 
 
 def test_it_learns_in_mixed_precision(few):
@@ -142,10 +136,10 @@ def test_a_member_that_diverges_is_a_stopped_run_and_the_others_are_untouched(hu
     assert len(diverged.epochs) == 1
     assert diverged.stopped.startswith("loss nan in epoch 1, step 1, at learning rate 0.01")
     assert not diverged.interrupted
-    assert same_state(networks[1], seeded(broken_at_seed_1, 1))
+    assert same_weights(networks[1], seeded(broken_at_seed_1, 1))
     assert diverged.stopped == alone(hundred, broken_at_seed_1, recipe, 1)[1].stopped
     for place, seed in ((0, 3), (2, 2)):
-        assert same_state(networks[seed], whole[seed])
+        assert same_weights(networks[seed], whole[seed])
         assert without_seconds(runs[place]) == without_seconds(whole_runs[place])
         assert runs[place].train_score == whole_runs[place].train_score
         assert runs[place].stopped == ""
@@ -164,22 +158,7 @@ def test_the_weights_before_a_divergence_are_kept(hundred, monkeypatch):
         assert evaluate(networks[run.seed], hundred[1]).accuracy == run.epochs[-2].test_accuracy
 
 
-def interrupted_in(monkeypatch, epoch):
-    """Has Ctrl-C pressed before the second batch of an epoch, counted from 1."""
-    train_epoch, begun = population_fit.train_epoch_of_members, []
-
-    def interrupted(model, batches, optimizer, after_step=()):
-        begun.append(1)
-
-        def few_batches():
-            for position, batch in enumerate(batches):
-                if len(begun) == epoch and position == 1:
-                    raise KeyboardInterrupt
-                yield batch
-
-        return train_epoch(model, few_batches(), optimizer, after_step)
-
-    monkeypatch.setattr(population_fit, "train_epoch_of_members", interrupted)
+interrupted_in = partial(interrupts.interrupted_in, batch=2, loop=(population_fit, "train_epoch_of_members"))
 
 
 def test_an_interrupt_leaves_the_finished_epochs_of_each_member(hundred, monkeypatch, capsys):
@@ -240,4 +219,4 @@ def test_the_test_set_is_only_reported(hundred):
     wrong = LabeledImages(test_set.images, (test_set.labels + 1) % 10)
     networks, _ = population(hundred, WITHOUT_DROPOUT, QUICK)
     again, _ = population((train_set, wrong), WITHOUT_DROPOUT, QUICK)
-    assert all(same_state(networks[seed], again[seed]) for seed in SEEDS)
+    assert all(same_weights(networks[seed], again[seed]) for seed in SEEDS)

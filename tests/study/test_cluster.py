@@ -9,15 +9,14 @@ import sys
 import time
 import uuid
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mnist_drill.course.notebooks import ROOT
 from mnist_drill.errors import DrillError
-from mnist_drill.runs import Run
 from mnist_drill.study import throughput
+from tests.comparing import runs_in
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install ray")
 
@@ -93,15 +92,6 @@ def workers():
     return list(processes(lambda process: process.cmdline()[:1] == ["ray::_train_on_node"]))
 
 
-def runs_in(out):
-    """The runs in a folder by file, without their times."""
-    return {
-        path.name: replace(run, epochs=tuple(replace(row, seconds=0) for row in run.epochs))
-        for path in sorted(out.glob("runs/*.json"))
-        for run in [Run.load(path)]
-    }
-
-
 def wait_for(condition, running=None, seconds=600):
     deadline = time.monotonic() + seconds
     while not (value := condition()):
@@ -111,7 +101,7 @@ def wait_for(condition, running=None, seconds=600):
     return value
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_whatever_dies_every_run_is_there_once_and_as_it_is_without_ray(drill, cluster, tmp_path):
     serial = drill("serial")
     assert serial.wait() == 0, serial.communicate()
@@ -151,7 +141,7 @@ def test_whatever_dies_every_run_is_there_once_and_as_it_is_without_ray(drill, c
     assert begun().total() <= 24 + 4
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.parametrize("where", ["cluster", "local"])
 def test_an_interrupt_leaves_no_process_and_keeps_the_finished_runs(drill, cluster, tmp_path, where):
     running = drill("out", "--ray", cluster.address if where == "cluster" else "local", "--seeds", "400")
@@ -168,7 +158,7 @@ def test_an_interrupt_leaves_no_process_and_keeps_the_finished_runs(drill, clust
     assert 2 <= len(runs_in(tmp_path / "out")) < 800
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_population_and_a_network_that_fails_on_the_cluster(drill, cluster, tmp_path):
     together = drill("out", "--ray", cluster.address, "--population", "3", "--seeds", "3")
     assert together.wait() == 0, together.communicate()
@@ -182,7 +172,7 @@ def test_a_population_and_a_network_that_fails_on_the_cluster(drill, cluster, tm
     assert errors.splitlines()[-1].startswith("Error: row 'slow', seed 1: nets.py, line 10, ZeroDivisionError")
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_run_that_kills_its_worker_is_given_up_in_one_line(drill, cluster, tmp_path):
     nets = (tmp_path / "nets.py").read_text()
     (tmp_path / "nets.py").write_text(nets.replace("time.sleep(1)", "os.kill(os.getpid(), 9)"))
@@ -192,7 +182,7 @@ def test_a_run_that_kills_its_worker_is_given_up_in_one_line(drill, cluster, tmp
     assert "WorkerCrashedError, after 3 retries" in errors.splitlines()[-1]
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_cluster_of_another_version_is_one_line(drill, cluster, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("import ray\nray.__version__ = '1.2.3'\n")
     other = drill("out", "--ray", cluster.address, path=f"{tmp_path}{os.pathsep}{ROOT}")
@@ -204,7 +194,7 @@ def test_a_cluster_of_another_version_is_one_line(drill, cluster, tmp_path):
     assert "Ray: 1.2.3" in last
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_throughput_is_measured_in_turns_and_no_run_is_stored(drill, tmp_path):
     (tmp_path / "study.toml").write_text(STUDY.replace("seeds = 12", "seeds = 1"))
     arguments = ["study", "throughput", "study.toml", "--rounds", "1", "--out", "rates.json"]

@@ -3,20 +3,24 @@
 from mnist_drill import train
 
 
-def interrupted_in(monkeypatch, epoch, error=KeyboardInterrupt):
-    """Has that error raised in the middle of an epoch, counted from 1: where its fourth batch would be taken."""
-    train_epoch = train.train_epoch
+def interrupted_in(monkeypatch, epoch, error=KeyboardInterrupt, *, batch=4, loop=(train, "train_epoch")):
+    """Has that error raised in the middle of an epoch, where its batch of that number would be taken; both from 1.
+
+    `loop` is the training loop, by its module and its name there.
+    """
+    module, name = loop
+    train_epoch = getattr(module, name)
     begun = []
 
     def interrupted(model, batches, optimizer, after_step=()):
         begun.append(1)
 
         def few_batches():
-            for position, batch in enumerate(batches):
-                if len(begun) == epoch and position == 3:
+            for number, taken in enumerate(batches, 1):
+                if len(begun) == epoch and number == batch:
                     raise error
-                yield batch
+                yield taken
 
         return train_epoch(model, few_batches(), optimizer, after_step)
 
-    monkeypatch.setattr(train, "train_epoch", interrupted)
+    monkeypatch.setattr(module, name, interrupted)

@@ -64,7 +64,7 @@ def test_a_training_is_resumed(name, few, tmp_path):
     assert all(torch.equal(value, resumed[key]) for key, value in whole.items())
 
 
-@pytest.mark.slow
+@pytest.mark.zoo
 @pytest.mark.parametrize("name", sorted(set(NAMES) - set(SMALL)))
 def test_every_other_network_takes_a_step_and_classifies(name, few, tmp_path):
     step(name, few, tmp_path)

@@ -1,0 +1,67 @@
+"""What a network is made of, as the operations show that it carried out."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from mnist_drill.judge.program import BATCH
+from mnist_drill.judge.rules import BATCH_NORM, DROPOUT, FULLY_CONNECTED, GLOBAL_POOL
+
+LAST_LAYER = "last linear map"
+PRODUCTS = ("addmm", "mm", "bmm", "baddbmm", "linear", "matmul")
+MEANS = ("mean", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_avg_pool2d", "avg_pool1d", "_adaptive_avg_pool1d")
+
+
+def base(name: str) -> str:
+    """`aten.relu_.default` → `relu_`."""
+    return name.split(".")[1] if name.count(".") > 1 else name
+
+
+def parts_of(calls: list[dict], training: list[str]) -> dict[str, str]:
+    """The parts by name, each with where it was found; `training` are the operations in training mode."""
+    found = {}
+    norms = [call for call in calls if is_batch_norm(call)]
+    if norms:
+        found[BATCH_NORM] = f"{len(norms)} time{'s' * (len(norms) > 1)}"
+    masks = [name for name in training if re.fullmatch(r"(native_dropout|bernoulli_?|.*dropout_?)", base(name))]
+    if masks:
+        found[DROPOUT] = "in training mode"
+    pools = [call for call in calls if is_global_average(call)]
+    if pools:
+        side = "×".join(map(str, pools[-1]["given"][0][2:]))
+        found[GLOBAL_POOL] = f"over {side} positions"
+    linear = [call for call in calls if base(call["name"]) in (*PRODUCTS, "convolution")]
+    full = [call for call in linear if base(call["name"]) in PRODUCTS]
+    if full:
+        found[FULLY_CONNECTED] = _mapped(full[-1])
+    if linear:
+        found[LAST_LAYER] = _mapped(linear[-1])
+    return found
+
+
+def is_batch_norm(call: dict) -> bool:
+    """Whether it normalizes each channel over the batch: instance norm makes a channel of each image first."""
+    shape = call["given"][0] if call["given"] else None
+    return "batch_norm" in call["name"] and bool(shape) and shape[0] == BATCH
+
+
+def is_global_average(call: dict) -> bool:
+    """Whether it takes the mean over all positions that are left, more than one, of each channel."""
+    if base(call["name"]) not in MEANS or not call["given"] or not call["given"][0]:
+        return False
+    before, after = call["given"][0], call["made"][0]
+    positions = math.prod(before[2:])
+    if len(before) < 3 or before[0] != BATCH or after[:2] != before[:2]:
+        return False
+    return positions > 1 and math.prod(after) == math.prod(before[:2])
+
+
+def _mapped(call: dict) -> str:
+    """A linear map in words."""
+    made = call["made"][0]
+    if base(call["name"]) == "convolution":
+        weight = call["given"][1]
+        return f"convolution {weight[2]}×{weight[3]}, {weight[1]} → {weight[0]} channels"
+    shapes = [shape for shape in call["given"] if shape and len(shape) > 1]
+    return f"fully connected, {shapes[-1][-2]} → {made[-1]}" if shapes else "fully connected"

@@ -1,0 +1,85 @@
+"""In a process of its own, in which no code of a submission runs: carrying out programs, and saying what is in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from mnist_drill.data import normalize
+from mnist_drill.errors import DrillError
+from mnist_drill.judge import protocol
+from mnist_drill.judge.program import BATCH, NotReplayable, Program
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mnist_drill.judge.jobs import Speaker
+
+
+def replay(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
+    """Carries out one program after another on the sets of images that it is first given, uint8."""
+    sets = {name: images.float() / 255 for name, images in tensors.items()}
+    while True:
+        try:
+            head, tensors = protocol.receive(speaker.connection)
+        except EOFError:
+            return
+        try:
+            program = Program.from_parts(head["program"], tensors)
+            if program.fault:
+                raise NotReplayable(program.fault)
+            logits = carried_out(program, sets[head["on"]])
+            facts = described(program, sets[head["on"]]) if head.get("look") else {}
+        except Exception as error:  # a program may be anything
+            message = str(error).splitlines()[0] if str(error) else type(error).__name__
+            speaker.say({"not_replayable": message[:300]})
+            continue
+        speaker.say({"replayed": True, **facts}, {"logits": logits})
+
+
+@torch.no_grad()
+def carried_out(program: Program, images: Tensor) -> Tensor:
+    """The logits of all images, (N, 10). Raises `DrillError` where they are none."""
+    logits = []
+    for part in images.split(BATCH):
+        batch = part if len(part) == BATCH else torch.cat([part, images[: BATCH - len(part)]])
+        if len(batch) != BATCH:
+            raise DrillError(f"at least {BATCH} images are classified")
+        logits.append(program.run(normalize(batch)).float()[: len(part)])
+    return torch.cat(logits).contiguous()
+
+
+@torch.no_grad()
+def described(program: Program, images: Tensor) -> dict:
+    """What is in a program: operations with their shapes, where constants enter, what is random, whether it is pure."""
+    batch = normalize(images[:BATCH])
+    kept = {number: value.clone() for number, value in program.constants.items()}
+    calls = []
+
+    def look(name: str, given: list, made: list) -> None:
+        calls.append({"name": name, "given": _shapes(given), "made": _shapes(made)})
+
+    with FlopCounterMode(display=False) as counter:
+        program.run(batch.clone(), look)
+    changed = [n for n, value in kept.items() if not torch.equal(value.nan_to_num(), program.constants[n].nan_to_num())]
+    for number, value in kept.items():
+        program.constants[number] = value
+    neighbours = batch.flip(0)
+    neighbours[0] = batch[0]
+    neighbours[BATCH // 2] = batch[BATCH // 2]
+    ours, theirs, twice = (program.run(x.clone()).float() for x in (batch, neighbours, batch))
+    places = [0, BATCH // 2]
+    return {
+        "calls": calls,
+        "flops": counter.get_total_flops() / BATCH,
+        "changed": changed,
+        "by_neighbours": float((ours[places] - theirs[places]).abs().max()),
+        "by_chance": float((ours - twice).abs().max()),
+    }
+
+
+def _shapes(values: list) -> list:
+    """The shapes of the tensors among them, and None for anything else."""
+    return [list(value.shape) if torch.is_tensor(value) else None for value in values]

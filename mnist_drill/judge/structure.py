@@ -1,0 +1,275 @@
+"""What an examination shows of a network: a finding for each rule that needs no training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from mnist_drill.judge.comparing import answered, apart, in_words, size, tolerance
+from mnist_drill.judge.counting import count, hidden_names
+from mnist_drill.judge.initialization import initialization
+from mnist_drill.judge.parts import parts_of
+from mnist_drill.judge.program import BATCH, NotReplayable, operation
+from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN, Finding, Layer, Parameters
+from mnist_drill.judge.rules import EITHER
+from mnist_drill.judge.talk import NONSENSE, line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mnist_drill.judge.examination import Examination
+    from mnist_drill.judge.rules import Rules
+
+WHY = {
+    "loads": "A network is judged as its file builds it.",
+    "shape": "It takes any number of images, (N, 1, 28, 28), and gives logits, (N, 10); log-probabilities are some.",
+    "untouched": "Functions of torch and of the judge that a file replaces could say anything.",
+    "operations": "The judge carries out the recorded operations itself: what is judged is what it has counted.",
+    "repeatable": "In evaluation mode nothing is random, and an answer does not depend on what was asked before.",
+    "alone": "The answer to an image is that image's own: alone, in any batch, and at any place in it.",
+    "parameters": "Everything that an answer depends on counts once: frozen, shared, in a buffer or in a constant.",
+    "initialization": "Weights come from the random seed and from nowhere else, so that every seed is a new try.",
+    "parts": "The rules ask for some parts, or forbid them; they are found however they are written.",
+    "step": "Weights change by the optimizer's steps and by nothing else.",
+}
+
+
+class Structure:
+    """The findings of an examination, in the rules' order, and the figures that they are based on."""
+
+    def __init__(self, examination: Examination, rules: Rules):
+        self.examination, self.rules = examination, rules
+        self.talk = examination.first
+        self.recorded = self.talk.programs.get("seed 0")
+        self.facts = examination.facts
+        self.parameters: Parameters | None = None
+        self.parts: dict[str, str] = {}
+        if self.facts:
+            self._measure()
+        self.findings = list(self._findings())
+
+    @property
+    def layers(self) -> tuple[tuple[Layer, ...], str]:
+        """The rows of the table of layers, and why it has no receptive fields; as the submission's process told it."""
+        told = self.talk.facts.get("layers", {})
+        try:
+            rows = tuple(
+                Layer(line(row["name"]), line(row["kind"]), line(row["shape"]),
+                      row["receptive_field"] and int(row["receptive_field"]), int(row["parameters"]))
+                for row in told["rows"][:40]
+            )  # fmt: skip
+            return rows, line(told["no_fields"], 300)
+        except NONSENSE:
+            return (), ""
+
+    def _measure(self) -> None:
+        try:
+            held = self.talk.facts["tensors"]
+            self.parameters = count(self.recorded.program, held)
+            self.hidden = hidden_names(self.recorded.program, held)
+            self.parts = parts_of(self.facts["calls"], [str(x) for x in self.talk.facts["training"]["operations"]])
+        except NONSENSE:
+            self.facts = None if self.parameters is None else self.facts
+
+    def _findings(self) -> Iterator[Finding]:
+        yield self._loads()
+        if "name" not in self.talk.facts:
+            if self.talk.outside:
+                yield self._initialization()
+            return
+        yield self._shape()
+        yield self._untouched()
+        random, neighbours = self._random(), self._neighbours()
+        yield self._operations(random)
+        yield self._repeatable(random, neighbours)
+        yield self._alone(random, neighbours)
+        yield self._parameters()
+        yield self._initialization()
+        if self.rules.required or self.rules.forbidden:
+            yield self._parts()
+        yield self._step()
+
+    def _finding(self, rule: str, verdict: str, found: str, advice: str = "") -> Finding:
+        return Finding(rule, verdict, found, WHY[rule], advice if verdict != PASSED else "")
+
+    def _unknown(self, rule: str, found: str = "", advice: str = "") -> Finding:
+        """A rule that what is missing keeps from being judged."""
+        missing = self.talk.why or self.examination.not_replayable or self.examination.fresh.why
+        return self._finding(rule, UNKNOWN, found or missing or "the network could not be examined", advice)
+
+    def _loads(self) -> Finding:
+        if self.talk.answers:
+            return self._finding("loads", PASSED, f"{line(self.talk.facts.get('name'))} was found and built")
+        return self._unknown(
+            "loads",
+            advice="Run the file by itself and build the network: `python -i FILE`. It sees no data, no network, "
+            "and no file beside it.",
+        )
+
+    def _shape(self) -> Finding:
+        wrong = [
+            answer.error or f"with {name}: the answer has shape {line(answer.shape)}"
+            for name, answer in self.talk.answers.items()
+            if answer.error or answer.shape != [size(name), 10] or answer.logits is None
+        ]
+        if wrong:
+            advice = "Print the shape after each layer, for 1 image and for 7; the number of images is x.shape[0]."
+            return self._finding("shape", FAILED, wrong[0], advice)
+        if any(not answer.logits.isfinite().all() for answer in self.talk.answers.values()):
+            return self._finding("shape", FAILED, "an answer is not finite", "Look for a division or logarithm of 0.")
+        if len(self.talk.answers) < 8:
+            return self._unknown("shape")
+        return self._finding("shape", PASSED, "(N, 1, 28, 28) → (N, 10) for every N that was tried")
+
+    def _untouched(self) -> Finding:
+        if self.talk.replaced:
+            found = f"the file replaces {', '.join(self.talk.replaced[:5])}"
+            return self._finding("untouched", FAILED, found, "Write a function or class of your own instead.")
+        if "replaced" not in self.talk.facts:
+            return self._unknown("untouched")
+        return self._finding("untouched", PASSED, "no function of torch or of the judge was replaced")
+
+    def _operations(self, random: list[str]) -> Finding:
+        advice = "Write `forward` with torch's operations on whole tensors, without .item(), numpy, or an if on values."
+        if self.recorded and self.recorded.program.fault:
+            return self._finding("operations", UNKNOWN, self.recorded.program.fault, advice)
+        if self.recorded and not self.recorded.program.from_images:
+            found = "what it returns does not come from its images by torch's operations"
+            return self._finding("operations", FAILED, found, advice)
+        if random:
+            return self._finding("operations", UNKNOWN, "its answers are random, see below")
+        if self.facts is None:
+            return self._unknown("operations", self.examination.not_replayable, advice)
+        if apart(self.recorded.answer.logits, self.examination.logits):
+            found = "carrying out its operations again gives other answers than it gives itself"
+            return self._finding("operations", FAILED, found, advice)
+        calls = len(self.recorded.program.calls)
+        return self._finding("operations", PASSED, f"its {calls} operations, carried out again, give its answers")
+
+    def _random(self) -> list[str]:
+        """The random operations in evaluation mode."""
+        if self.recorded is None:
+            return []
+        found = []
+        for name in dict.fromkeys(call[0] for call in self.recorded.program.calls):
+            try:
+                if torch.Tag.nondeterministic_seeded in operation(name).tags:
+                    found.append(name)
+            except NotReplayable:
+                continue
+        return found
+
+    def _neighbours(self) -> bool:
+        """Whether batch norm takes the statistics of the batch in evaluation mode."""
+        return self.recorded is not None and any(
+            "batch_norm" in name and len(args) > 5 and args[5] is True and shape and shape[0] == BATCH
+            for (name, args, _, _), shape in zip(self.recorded.program.calls, self._first_shapes(), strict=False)
+        )
+
+    def _first_shapes(self) -> list:
+        return [call["given"][0] if call["given"] else None for call in (self.facts or {}).get("calls", [])]
+
+    def _repeatable(self, random: list[str], neighbours: bool) -> Finding:
+        answers = self.talk.answers
+        if random:
+            advice = (
+                "Use nn.Dropout, or F.dropout(x, p, training=self.training); nothing random without `self.training`."
+            )
+            return self._finding("repeatable", FAILED, f"random in evaluation mode: {', '.join(random[:3])}", advice)
+        if self.facts is None or "again" not in answers:
+            return self._unknown("repeatable")
+        if neighbours:
+            return self._finding("repeatable", UNKNOWN, "answers depend on the batch, see below")
+        advice = "Keep nothing between two calls: no counter, no cache, no global, no buffer that `forward` changes."
+        if self.facts["changed"]:
+            return self._finding("repeatable", FAILED, "it changes its own tensors in evaluation mode", advice)
+        first = answers[f"{BATCH} images"].logits
+        others = {
+            "asked again": answers["again"].logits,
+            "built again at the same seed": answered(self.talk, "seed 1"),
+            "in another process": answered(self.examination.fresh, "seed 0"),
+        }
+        same_weights = initialization(self.examination).repeats
+        for how, logits in others.items():
+            if how != "asked again" and not same_weights:
+                continue  # which another rule judges
+            if apart(first, logits):
+                return self._finding("repeatable", FAILED, f"the same images get other answers when {how}", advice)
+        return self._finding("repeatable", PASSED, "the same images get the same answers")
+
+    def _alone(self, random: list[str], neighbours: bool) -> Finding:
+        if random:
+            return self._finding("alone", UNKNOWN, "its answers are random, see above")
+        if neighbours:
+            advice = "model.eval() has to reach batch norm; F.batch_norm needs training=self.training."
+            return self._finding("alone", FAILED, "batch norm takes the batch's statistics in evaluation mode", advice)
+        if self.facts is None:
+            return self._unknown("alone")
+        advice = (
+            "Look for an operation over dimension 0, a sort or a mean over the batch, or a memory of earlier images."
+        )
+        ours = self.examination.logits
+        if self.facts["by_neighbours"] > tolerance(ours):
+            return self._finding("alone", FAILED, "an image gets another answer beside other images", advice)
+        for name, answer in self.talk.answers.items():
+            if answer.logits is None or answer.logits.dim() != 2:
+                continue
+            wanted = ours.flip(0) if name == "backwards" else ours[: size(name)]
+            if apart(answer.logits, wanted):
+                how = "in another order" if name == "backwards" else f"in a batch of {size(name)}"
+                return self._finding("alone", FAILED, f"images get other answers {how} than in one of {BATCH}", advice)
+        return self._finding("alone", PASSED, "the same answer alone, in batches, and in another order")
+
+    def _parameters(self) -> Finding:
+        if self.parameters is None:
+            return self._unknown("parameters")
+        counted, below = self.parameters.counted, self.rules.parameters_below
+        notes = [
+            f"{number:,} {what}"
+            for number, what in (
+                (self.parameters.frozen, "frozen"),
+                (self.parameters.hidden, f"in {in_words(self.hidden)}"),
+                (self.parameters.unused, "that no answer depends on"),
+            )
+            if number
+        ]
+        found = f"{', '.join([f'{counted:,} parameters', *notes])}; fewer than {below:,} are allowed"
+        advice = "The table of layers shows where they are: the product of channels in and out is the most of it."
+        return self._finding("parameters", PASSED if counted < below else FAILED, found, advice)
+
+    def _initialization(self) -> Finding:
+        advice = "Let torch draw the weights when the network is built: nn.init without a seed, a file or a table."
+        if self.talk.outside:
+            found = f"while it is built, the file {', '.join(self.talk.outside[:3])}"
+            return self._finding("initialization", FAILED, found, advice)
+        weights = initialization(self.examination)
+        if self.recorded and (self.recorded.program.fault or not self.recorded.program.from_images):
+            return self._unknown("initialization", "its weights cannot be told, see above")
+        if weights.fault:
+            return self._finding("initialization", FAILED, weights.fault, advice)
+        if not weights.judged:
+            return self._unknown("initialization")
+        return self._finding("initialization", PASSED, "equal at one seed, different at another; no file was opened")
+
+    def _parts(self) -> Finding:
+        if not self.parts:
+            return self._unknown("parts")
+        missing = [x for x in self.rules.required if not any(each in self.parts for each in x.split(EITHER))]
+        there = [x for x in self.rules.forbidden if any(each in self.parts for each in x.split(EITHER))]
+        faults = [f"{x} is missing" for x in missing] + [f"{x} is forbidden" for x in there]
+        if faults:
+            return self._finding("parts", FAILED, "; ".join(faults), "Compare with the parts that were found.")
+        return self._finding("parts", PASSED, "all that are asked for, and none that is forbidden")
+
+    def _step(self) -> Finding:
+        told = self.talk.facts.get("training")
+        if not isinstance(told, dict):
+            return self._unknown("step", advice="Train the network for one step: forward, cross-entropy, backward.")
+        if told.get("moved"):
+            found = f"a forward pass in training mode changes {line(told['moved'][0])}"
+            return self._finding("step", FAILED, found, "Remove what assigns to parameters in `forward`.")
+        if not told.get("graded"):
+            advice = "Look for .detach(), no_grad, requires_grad = False, or a tensor that is no nn.Parameter."
+            return self._finding("step", FAILED, "no parameter has a gradient", advice)
+        return self._finding("step", PASSED, "parameters have gradients, and change by the optimizer alone")

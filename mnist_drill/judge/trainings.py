@@ -1,0 +1,211 @@
+"""Training a submission in a process of its own, and evaluating, after each epoch, the program that it has become.
+
+The submission's process is given the images and labels that it trains on. What is evaluated is carried out in another
+process, in which no code of the submission runs; this one, the judge's, has the labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+
+from mnist_drill.data import checksum
+from mnist_drill.judge.sets import grey
+from mnist_drill.judge.talk import Talk, line
+from mnist_drill.runs import Epoch, Run, Score
+from mnist_drill.training.devices import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from mnist_drill.data import LabeledImages
+    from mnist_drill.judge.processes import Process, Zygote
+    from mnist_drill.judge.rules import Rules
+    from mnist_drill.judge.sets import Sets
+    from mnist_drill.judge.submission import Submission
+    from mnist_drill.recipes import Recipe
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training: by what recipe, from which seed, and which set it is evaluated on, "validation" or "test"."""
+
+    recipe: Recipe
+    seed: int
+    evaluated_on: str
+
+
+@dataclass
+class Trained:
+    """What came of a training. Without a run, or with one that stopped, `why` says what happened."""
+
+    task: Task
+    run: Run | None = None
+    why: str = ""
+    replaced: tuple[str, ...] = ()  # functions that the file replaced
+    structure: list | None = None  # of the program after the last epoch
+    logits: Tensor | None = None  # of the evaluation set, after the last epoch
+    shifted: Tensor | None = None  # of the test images moved by one pixel, where these are evaluated
+    claimed: Tensor | None = None  # what the submission's own process answers to the test images and the moved ones
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """Trains a submission; `parameters` is what was counted of it, and `on_epoch` is given each row as it comes."""
+
+    zygote: Zygote
+    submission: Submission
+    sets: Sets
+    rules: Rules
+    threads: int
+    parameters: int
+    on_epoch: Callable[[Task, Epoch], object]
+
+    def train(self, task: Task) -> Trained:
+        """Trains once. Ends with what there is where the submission does not get to the end."""
+        train_set, evaluation_set = self.sets.by_split[task.evaluated_on]
+        seconds = 60 * self.rules.limits.minutes_to_train
+        limits = self.rules.limits
+        talk, trained = Talk(limits, seconds), Trained(task)
+        rows: list[Epoch] = []
+        with (
+            self.zygote.start(limits, seconds, self.threads) as process,
+            self.zygote.start(limits, seconds + 60, self.threads) as replayer,
+        ):
+            self._begin(task, train_set, process)
+            self._give_sets(task, train_set, evaluation_set, replayer)
+            while len(rows) < task.recipe.epochs and (kind := talk.listen(process)) is not None:
+                if kind != "program":
+                    if "diverged" in talk.facts:
+                        break
+                    continue
+                logits = self._carried_out(talk, replayer, "evaluation", trained)
+                if logits is None:
+                    return trained
+                facts, score = talk.programs["trained"].facts, _score(logits, evaluation_set)
+                trained.logits = logits
+                rows.append(Epoch(len(rows) + 1, facts["train_loss"], facts["train_accuracy"], score.loss,
+                                  score.accuracy, facts["seconds"]))  # fmt: skip
+                self.on_epoch(task, rows[-1])
+            score = None
+            if len(rows) == task.recipe.epochs:
+                score = self._finish(task, talk, process, replayer, train_set, trained)
+            talk.ending = process.end()
+        trained.replaced = tuple(talk.replaced)
+        if score is None:
+            diverged = line(talk.facts.get("diverged", ""))
+            trained.why = trained.why or diverged or talk.why or "the training did not finish"
+        if rows:
+            trained.structure = talk.programs["trained"].program.structure
+            trained.run = self._run(task, rows, score or Score(math.nan, math.nan), trained)
+        return trained
+
+    def _begin(self, task: Task, train_set: LabeledImages, process: Process) -> None:
+        head = {"job": "train", "seed": task.seed, "recipe": _plain(task.recipe)}
+        given = {"images": grey(train_set.images), "labels": train_set.labels.byte()}
+        process.ask({**head, **self.submission.head(self.zygote.hidden)}, given)
+
+    def _give_sets(
+        self, task: Task, train_set: LabeledImages, evaluation_set: LabeledImages, replayer: Process
+    ) -> None:
+        given = {"evaluation": grey(evaluation_set.images), "train": grey(train_set.images)}
+        if task.evaluated_on == "test":
+            given["shifted"] = grey(self.sets.shifted.images)
+        replayer.ask({"job": "replay"}, given)
+        replayer.answer()  # what is closed to it
+
+    def _carried_out(self, talk: Talk, replayer: Process, on: str, trained: Trained) -> Tensor | None:
+        """The logits of the program that the network has become; None, and why, where it cannot be carried out."""
+        program = talk.programs["trained"].program
+        replayer.ask({"on": on, "program": program.head()}, program.tensors())
+        head, tensors = replayer.answer() or ({"not_replayable": "it takes too much time or memory to evaluate"}, {})
+        if "not_replayable" in head:
+            trained.why = str(head["not_replayable"])
+            return None
+        if tensors["logits"].shape != (len(tensors["logits"]), 10):
+            trained.why = "after training its answers have another shape"
+            return None
+        return tensors["logits"]
+
+    def _finish(
+        self, task: Task, talk: Talk, process: Process, replayer: Process, train_set: LabeledImages, trained: Trained
+    ) -> Score | None:
+        """After the last epoch: the score on the training set and, where it trained on all, the moved test images."""
+        logits = self._carried_out(talk, replayer, "train", trained)
+        if logits is None:
+            return None
+        score = _score(logits, train_set)
+        if task.evaluated_on == "test":
+            trained.shifted = self._carried_out(talk, replayer, "shifted", trained)
+            if trained.shifted is None:
+                return None
+            both = torch.cat([self.sets.test_set.images, self.sets.shifted.images])
+            order = torch.randperm(len(both))  # so that nothing tells which is which
+            while "replaced" not in talk.facts and talk.listen(process) is not None:
+                pass
+            process.ask({}, {"images": grey(both[order])})
+            while "test" not in talk.answers and talk.listen(process) is not None:
+                pass
+            if "test" in talk.answers and talk.answers["test"].logits is not None:
+                logits = talk.answers["test"].logits
+                if logits.shape == (len(order), 10):
+                    trained.claimed = torch.empty_like(logits)
+                    trained.claimed[order] = logits
+            if trained.claimed is None:
+                return None
+        return score
+
+    def _run(self, task: Task, rows: list[Epoch], train_score: Score, trained: Trained) -> Run:
+        structure = json.dumps(trained.structure).encode()
+        return Run(
+            name=self.submission.title,
+            parameters=self.parameters,
+            seed=task.seed,
+            recipe=task.recipe,
+            network=hashlib.sha256(structure).hexdigest()[:16],
+            data=checksum(*self.sets.by_split[task.evaluated_on]),
+            environment={**environment(CPU, task.recipe), "threads": self.threads},
+            epochs=tuple(rows),
+            train_score=train_score,
+            evaluated_on=task.evaluated_on,
+            stopped=trained.why[:300],
+        )
+
+
+def seconds_per_epoch(trainer: Trainer, recipe: Recipe, images: LabeledImages) -> float | None:
+    """Seconds to train the submission on some images, once, by the judge's clock; None where it does not get there."""
+    seconds = 60 * trainer.rules.limits.minutes_to_train
+    talk = Talk(trainer.rules.limits, seconds)
+    task = Task(recipe.with_epochs(1), 0, "validation")
+    with trainer.zygote.start(trainer.rules.limits, seconds, trainer.threads) as process:
+        trainer._begin(task, images, process)
+        start = None
+        while (kind := talk.listen(process)) is not None:
+            if kind == "program":
+                return start and time.perf_counter() - start
+            if talk.doing == "training, epoch 1":
+                start = time.perf_counter()
+    return None
+
+
+def _score(logits: Tensor, dataset: LabeledImages) -> Score:
+    correct = (logits.argmax(dim=1) == dataset.labels).sum()
+    return Score(F.cross_entropy(logits, dataset.labels).item(), 100 * correct.item() / len(dataset))
+
+
+def _plain(recipe: Recipe) -> dict:
+    """The recipe as changes to `Recipe()` that `study.changes.changed` takes."""
+    values = asdict(recipe)
+    values["schedule"] = values["schedule"] or "constant"
+    return values

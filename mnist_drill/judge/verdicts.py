@@ -1,0 +1,147 @@
+"""What trainings show of a network: findings on its recipe, its accuracy and moved images; and its errors."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+from mnist_drill.course.statistics import mean_interval, seeds_to_tell
+from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN, Error, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from mnist_drill.judge.rules import Rules
+    from mnist_drill.judge.sets import Sets
+    from mnist_drill.judge.trainings import Trained
+    from mnist_drill.recipes import Recipe
+
+MOST_ERRORS = 20
+STRANGE_ANSWERS = 0.001  # the share of test images that a process may answer otherwise than its operations
+
+WHY = {
+    "recipe": "The number of epochs is part of the drill.",
+    "accuracy": "Consistent is what holds in each of the last epochs at every seed; no epoch is picked.",
+    "shifted": "A test image moved by one pixel is the same digit: who knows it only where it was has remembered it.",
+    "trained": "The network that is trained is the one that was examined.",
+}
+
+
+def recipe_finding(recipe: Recipe, rules: Rules, from_file: bool) -> Finding:
+    """Judged before anything is trained."""
+    found = f"{recipe.epochs} epochs of at most {rules.epochs}{'' if from_file else ', by the default recipe'}"
+    passed = recipe.epochs <= rules.epochs
+    return Finding("recipe", PASSED if passed else FAILED, found, WHY["recipe"],
+                   "" if passed else f"Set epochs = {rules.epochs} or fewer in the recipe.")  # fmt: skip
+
+
+def not_trained(why: str) -> list[Finding]:
+    """The findings where there was no training."""
+    return [Finding("accuracy", UNKNOWN, f"not trained: {why}", WHY["accuracy"], "Fix what is named above first.")]
+
+
+def training_findings(trained: Sequence[Trained], structure: list, sets: Sets, rules: Rules) -> list[Finding]:
+    """Of trainings that were evaluated on the test set; `structure` is that of the program that was examined."""
+    findings = []
+    fault = _fault(trained, structure, sets)
+    if fault:
+        advice = "Make `forward` the same at every call, before training and after it."
+        findings.append(Finding("trained", FAILED, fault, WHY["trained"], advice))
+    unfinished = [x for x in trained if x.why]
+    if unfinished:
+        found = f"seed {unfinished[0].task.seed}: {unfinished[0].why}"
+        advice = "Train it yourself for some epochs: `mnist-drill study` takes a network from a file."
+        return [*findings, Finding("accuracy", UNKNOWN, found, WHY["accuracy"], advice)]
+    findings.append(_accuracy([x for x in trained if x.task.evaluated_on == "test"], rules))
+    findings.append(_shifted([x for x in trained if x.task.evaluated_on == "test"], sets, rules))
+    return findings
+
+
+def lowest(trained: Trained, rules: Rules) -> float:
+    """The lowest accuracy of the last epochs, or of all where there are fewer."""
+    return trained.run.lowest_of_last(min(rules.last, len(trained.run.epochs)))
+
+
+def _accuracy(trained: list[Trained], rules: Rules) -> Finding:
+    lows = [lowest(each, rules) for each in trained]
+    epochs = min(rules.last, len(trained[0].run.epochs))
+    passed = min(lows) >= rules.accuracy
+    spread = f" ± {statistics.stdev(lows):.2f}" if len(lows) > 1 else ""
+    seeds = f"{len(lows)} seed{'s' * (len(lows) > 1)}"
+    found = (
+        f"lowest of the last {epochs} epoch{'s' * (epochs > 1)} {min(lows):.2f} % over {seeds} "
+        f"(mean {statistics.mean(lows):.2f}{spread}); {rules.accuracy:g} % is asked for"
+    ) + _certainty(lows, rules.accuracy)
+    advice = "Compare training and validation accuracy: if both are low, the network needs more width where it is " \
+        "narrow, or more epochs; if only validation is low, augmentation and dropout."  # fmt: skip
+    return Finding("accuracy", PASSED if passed else FAILED, found, WHY["accuracy"], "" if passed else advice)
+
+
+def _certainty(lows: list[float], asked: float) -> str:
+    """What the interval of the mean says about more seeds."""
+    low, high = mean_interval(lows)
+    if math.isinf(low):
+        return "; one seed tells nothing of the others" if len(lows) < 2 else ""
+    interval = f"; 95 % interval of the mean {low:.2f} to {high:.2f}"
+    if not low < asked < high:
+        return interval
+    needed = seeds_to_tell(statistics.mean(lows) - asked, statistics.stdev(lows))
+    return f"{interval}, which needs {'more' if needed is None else f'about {needed}'} seeds to tell"
+
+
+def _shifted(trained: list[Trained], sets: Sets, rules: Rules) -> Finding:
+    labels, images = sets.test_set.labels, len(sets.test_set)
+    drops = []
+    for each in trained:
+        still, moved = ((x.argmax(dim=1) == labels).float().mean().item() * 100
+                        for x in (each.claimed[:images], each.claimed[images:]))  # fmt: skip
+        drops.append(still - moved)
+    found = f"moved by one pixel, test images lose {max(drops):.2f} points at most; {rules.shift_drop:g} are allowed"
+    passed = max(drops) <= rules.shift_drop
+    advice = "Remove what compares images with stored ones. If there is nothing of the kind, augment by translation."
+    return Finding("shifted", PASSED if passed else FAILED, found, WHY["shifted"], "" if passed else advice)
+
+
+def _fault(trained: Sequence[Trained], structure: list, sets: Sets) -> str:
+    """How a trained network is not the one that was examined; empty where it is."""
+    for each in trained:
+        if each.replaced:
+            return f"while it trains, the file replaces {', '.join(each.replaced[:5])}"
+        if each.structure is not None and each.structure != structure:
+            return f"after training at seed {each.task.seed} its operations are others than those that were examined"
+        if each.claimed is not None:
+            ours = [x.argmax(dim=1) for x in (each.logits, each.shifted)]
+            theirs = each.claimed.argmax(dim=1).split(len(sets.test_set))
+            strange = sum(int((a != b).sum()) for a, b in zip(ours, theirs, strict=True))
+            if strange > STRANGE_ANSWERS * len(each.claimed):
+                asked = len(each.claimed)
+                return f"its process answers {strange:,} of {asked:,} test images otherwise than its operations"
+    return ""
+
+
+def confusion_of(logits: Tensor, labels: Tensor) -> tuple[tuple[int, ...], ...]:
+    """Counts: rows are labels, columns predictions."""
+    counts = (labels * 10 + logits.argmax(dim=1)).bincount(minlength=100).view(10, 10)
+    return tuple(map(tuple, counts.tolist()))
+
+
+def errors_of(logits: Tensor, sets: Sets) -> tuple[Error, ...]:
+    """The most confident errors on the test set."""
+    labels = sets.test_set.labels
+    confidence, predicted = logits.softmax(dim=1).max(dim=1)
+    wrong = (predicted != labels).nonzero().flatten()
+    wrong = wrong[confidence[wrong].argsort(descending=True)][:MOST_ERRORS]
+    grey = (sets.test_set.images[wrong] * 255).round().byte()
+    return tuple(
+        Error(
+            int(i),
+            int(labels[i]),
+            int(predicted[i]),
+            round(float(confidence[i]), 4),
+            bytes(image.flatten().tolist()).hex(),
+        )
+        for i, image in zip(wrong, grey, strict=True)
+    )

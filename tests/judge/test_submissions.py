@@ -1,0 +1,147 @@
+"""Submissions that are wrong in one way each, and right ones: each gets its verdict and its reason without training."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mnist_drill.judge.classroom import judge_folder
+from mnist_drill.judge.judging import judge
+from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN
+from mnist_drill.judge.rules import PRESETS, Limits
+
+HERE = Path(__file__).parent
+WRONG, RIGHT = HERE / "wrong", HERE / "right"
+RULES = replace(PRESETS["drill"], limits=Limits(seconds_to_examine=60, memory_gb=2))
+
+# The rule that decides, and what its reason says.
+FAILS = {
+    "parameters_10001": ("parameters", "10,001 parameters"),
+    "frozen_weights": ("parameters", "23,550 frozen"),
+    "weights_in_buffers": ("parameters", "23,520 in weight (784, 30)"),
+    "weights_in_a_plain_tensor": ("parameters", "23,520 in a constant (784, 30)"),
+    "weights_in_a_closure": ("parameters", "23,520 in a constant (784, 30)"),
+    "weights_in_views_of_one_memory": ("parameters", "23,520 in a constant (784,)"),
+    "weights_in_running_statistics": ("parameters", "23,520 in norm.running_mean"),
+    "batch_statistics_in_evaluation": ("alone", "batch norm takes the batch's statistics"),
+    "batch_norm_that_never_evaluates": ("alone", "batch norm takes the batch's statistics"),
+    "batch_mean_in_evaluation": ("alone", "beside other images"),
+    "random_in_evaluation": ("repeatable", "bernoulli"),
+    "remembers_in_a_global": ("repeatable", "when asked again"),
+    "counts_in_a_buffer": ("repeatable", "changes its own tensors"),
+    "answers_from_a_cache": ("operations", "does not come from its images"),
+    "leaves_torch": ("operations", "does not come from its images"),
+    "eleven_classes": ("shape", "[1, 11]"),
+    "only_batches_of_64": ("shape", "with 1 image"),
+    "squeezes_one_image": ("shape", "with 1 image: the answer has shape [10]"),
+    "not_finite": ("shape", "not finite"),
+    "weights_from_a_file": ("initialization", "opens weights.pt"),
+    "weights_from_the_network": ("initialization", "the network"),
+    "reads_the_data": ("initialization", "train-images-idx3-ubyte"),
+    "leaves_a_process_behind": ("initialization", "starts a process"),
+    "same_weights_at_every_seed": ("initialization", "the same at every seed"),
+    "trained_weights_with_noise": ("initialization", "the same at every seed"),
+    "seeds_from_the_clock": ("initialization", "at the same seed have different weights"),
+    "patches_torch": ("untouched", "torch.Tensor.numel"),
+    "patches_the_judge": ("untouched", "mnist_drill.judge.jobs.layers_of"),
+    "no_gradient": ("step", "no parameter has a gradient"),
+    "sets_its_weights": ("step", "changes first.weight"),
+    "sixteen_epochs": ("recipe", "16 epochs of at most 15"),
+}
+CANNOT_BE_JUDGED = {
+    "an_if_on_values": ("operations", ".item(), or an if"),
+    "infinite_loop": ("loads", "limit of 60 s while building the network"),
+    "takes_30_gb": ("loads", "more memory than 2 GB"),
+    "takes_30_gb_in_processes": ("loads", "more memory than 2 GB"),
+    "hundreds_of_processes": ("loads", "more than 16 processes"),
+    "output_without_end": ("loads", "printed more than 1,000 kB"),
+    "sys_exit": ("loads", "SystemExit: good bye"),
+    "ends_without_a_word": ("loads", "ended without a word while building the network"),
+    "crashes": ("loads", "signal 11"),
+    "missing_import": ("loads", "No module named 'a_module_that_nobody_has'"),
+    "syntax_error": ("loads", "SyntaxError"),
+    "speaks_for_the_judge": ("loads", "told the judge what cannot be"),
+    "not_a_module": ("loads", "makes a list"),
+    "two_networks": ("loads", "wide, narrow"),
+    "no_network": ("loads", "no function or class"),
+    "recipe_is_a_dictionary": ("loads", "`recipe` is a dict"),
+}
+
+
+def test_every_submission_has_its_verdict():
+    assert {path.stem for path in WRONG.glob("*.py")} == FAILS.keys() | CANNOT_BE_JUDGED.keys()
+    assert len(FAILS | CANNOT_BE_JUDGED) >= 30
+    assert len(list(RIGHT.glob("*.py"))) >= 10
+
+
+@pytest.mark.parametrize(("name", "rule", "found"), [("weights_in_buffers", *FAILS["weights_in_buffers"])])
+def test_a_wrong_one_fails_for_what_is_wrong(few_sets, processes, name, rule, found):
+    check(judge(WRONG / f"{name}.py", rules=RULES, quick=True, sets=few_sets, processes=processes), FAILED, rule, found)
+
+
+def test_a_right_one_passes_in_seconds_and_with_its_figures(few_sets, processes):
+    report = judge(RIGHT / "skips.py", rules=RULES, quick=True, sets=few_sets, processes=processes)
+    assert (report.verdict, report.exit_status, report.quick) == (PASSED, 0, True)
+    assert report.parameters.counted == 12 * 9 + 12 + 24 + 12 * 12 * 9 + 12 + 130
+    assert {"batch norm", "global average pooling", "fully connected layer"} <= report.parts.keys()
+    assert report.no_fields  # the skip makes it no chain, so that its largest layers are listed
+    assert report.layers[0].parameters == 12 * 12 * 9 + 12
+
+
+def check(report, verdict, rule, found):
+    assert report.verdict == verdict, report.findings
+    finding = next(each for each in report.findings if each.verdict == verdict)
+    assert (finding.rule, found in finding.found) == (rule, True), finding
+    assert finding.why
+    assert finding.next or verdict == UNKNOWN
+
+
+@pytest.fixture(scope="module")
+def wrong(few_sets, tmp_path_factory):
+    """The reports of all wrong ones, judged as a class, and the processes that are left afterwards."""
+    before = {process.pid for process in psutil.process_iter()}
+    rows = judge_folder(WRONG, tmp_path_factory.mktemp("wrong"), RULES, quick=True, jobs=2, sets=few_sets)
+    time.sleep(0.2)
+    left = [each for each in psutil.Process().children(recursive=True) if each.pid not in before]
+    return {row.file.removesuffix(".py"): row.report for row in rows}, left, before
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("name", FAILS)
+def test_each_wrong_one_fails_for_what_is_wrong(wrong, name):
+    check(wrong[0][name], FAILED, *FAILS[name])
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize("name", CANNOT_BE_JUDGED)
+def test_each_that_cannot_be_judged_says_why(wrong, name):
+    check(wrong[0][name], UNKNOWN, *CANNOT_BE_JUDGED[name])
+
+
+@pytest.mark.judge
+def test_nothing_that_they_started_is_left(wrong):
+    assert wrong[1] == []
+    assert [each for each in psutil.process_iter() if each.pid not in wrong[2] and is_theirs(each)] == []
+
+
+def is_theirs(process):
+    """Whether a process is one that the judge started and that has lost its parent."""
+    try:
+        return process.ppid() == 1 and "mnist_drill.judge.zygote" in str(process.cmdline())
+    except psutil.Error:
+        return False
+
+
+@pytest.mark.judge
+def test_right_ones_pass(few_sets, tmp_path):
+    rows = judge_folder(RIGHT, tmp_path, RULES, quick=True, jobs=2, sets=few_sets)
+    assert {row.file: row.report.reason for row in rows if row.verdict != PASSED} == {}
+    reports = {row.file.removesuffix(".py"): row.report for row in rows}
+    assert reports["a_shared_layer"].parameters.counted == 160 + 16 * 16 * 9 + 16 + 170
+    assert reports["tied_weights"].parameters.counted == 7840 + 110
+    assert reports["functional_pooling"].parameters.running_statistics == 16
+    assert reports["functional_pooling"].parts.keys() >= {"batch norm", "dropout", "global average pooling"}
+    assert reports["a_recipe_beside"].recipe["epochs"] == 10
+    assert "a network of" in reports["prints_and_plots"].output

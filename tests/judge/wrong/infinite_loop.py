@@ -1,0 +1,6 @@
+"""It never ends."""
+
+
+def network():
+    while True:
+        pass

@@ -1,0 +1,20 @@
+"""It reads the images and labels that it is judged by."""
+
+from torch import nn
+
+from mnist_drill import data
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 8, 5, stride=3)
+        self.last = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.last(self.first(x).relu().mean((2, 3)))
+
+
+def network():
+    data.load()
+    return Network()

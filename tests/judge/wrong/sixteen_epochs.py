@@ -1,0 +1,17 @@
+"""Its recipe has 16 epochs."""
+
+from torch import nn
+
+from mnist_drill.recipes import Recipe
+
+recipe = Recipe(epochs=16)
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(1, 8, 5, stride=3)
+        self.last = nn.Linear(8, 10)
+
+    def forward(self, x):
+        return self.last(self.first(x).relu().mean((2, 3)))

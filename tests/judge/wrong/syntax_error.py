@@ -1,0 +1,4 @@
+"""It is no Python."""
+
+def network(:
+    pass

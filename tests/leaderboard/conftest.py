@@ -1,0 +1,1 @@
+from tests.judge.conftest import few_sets  # noqa: F401
