@@ -108,6 +108,8 @@ class Run:
             recipe["schedule"] = dataclass_of(kind, recipe["schedule"])
         if not values["epochs"]:
             raise ValueError("a run has epochs")
+        if missing := {"hardware", "precision", "threads"} - values["environment"].keys():
+            raise ValueError(f"its environment lacks {', '.join(sorted(missing))}")
         return dataclass_of(
             cls,
             {
