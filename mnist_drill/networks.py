@@ -76,8 +76,8 @@ def stage3(dropout: float = 0.002) -> nn.Sequential:
 
 
 def stage4() -> nn.Sequential:
-    """The same network as `stage3`: stage 4 changes the recipe."""
-    return stage3()
+    """`stage3` without dropout, which takes time in every epoch and lowers no loss here; the rest is the recipe's."""
+    return stage2(norm=True)
 
 
 def sprint() -> nn.Sequential:

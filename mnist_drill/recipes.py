@@ -106,12 +106,12 @@ class Recipe:
 PLAIN = Recipe()  # SGD with a constant learning rate: stages 1 to 3
 
 STAGE4 = Recipe(
-    batch_size=64,
-    learning_rate=0.8,
-    schedule=WarmupCosine(),
+    batch_size=192,
+    learning_rate=1.4,
+    schedule=WarmupCosine(annealed=0.9),
     augmentation=Augmentation(rotation=10, translation=2, scale=0.1, shear=5.7),
     augmentation_annealing=0.6,
-    ema_decay=0.999,
+    ema_decay=0.997,
 )
 
 SPRINT = Recipe(

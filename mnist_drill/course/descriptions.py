@@ -65,6 +65,11 @@ def losses(run: Run) -> str:
     )
 
 
+def hard_images(labels: Sequence[int], predictions: dict[str, Sequence[int]]) -> str:
+    said = [f"{name} says {', '.join(map(str, digits))}" for name, digits in predictions.items()]
+    return f"Images with the labels {', '.join(map(str, labels))}, and what each network says{titled(said)}."
+
+
 def confusion(counts: Tensor) -> str:
     errors = counts - counts.diag().diag()
     frequent = [divmod(int(place), 10) for place in errors.flatten().argsort(descending=True)[:3]]

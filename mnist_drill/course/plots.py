@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import torch
+import torch.nn.functional as F
 
 from mnist_drill.augment import augment
 from mnist_drill.course import descriptions
@@ -128,6 +129,41 @@ def most_confident_errors(model: nn.Module, dataset: LabeledImages, most: int = 
     titles = [f"{dataset.labels[i]} as {predicted[i]}\n{confidence[i]:.0%}" for i in wrong]
     if titles:
         image_grid(dataset.images[wrong], titles)
+
+
+def hard_images(logits: dict[str, Tensor], dataset: LabeledImages, count: int = 10) -> None:
+    """The hardest images that at least one network classifies right, and what each predicts, with its probability.
+
+    `logits` has those of each network for the dataset's images, (N, 10). The hardest are those whose label has the
+    lowest mean probability over the networks. The darker, the higher is the probability of the label; a prediction
+    that is wrong has a frame.
+    """
+    probabilities = {name: values.softmax(dim=1) for name, values in logits.items()}
+    rows = torch.arange(len(dataset))
+    of_label = torch.stack([values[rows, dataset.labels] for values in probabilities.values()])
+    right = torch.stack([values.argmax(dim=1) == dataset.labels for values in logits.values()]).any(dim=0)
+    hardest = of_label.mean(dim=0).where(right, torch.inf).argsort()[: min(count, int(right.sum()))]
+    labels = dataset.labels[hardest].tolist()
+    said = {name: [x[hardest] for x in values.max(dim=1)] for name, values in probabilities.items()}
+    figure, axes = plt.subplots(
+        2, 1, figsize=(0.95 * len(labels) + 1.2, 0.42 * len(logits) + 1.6), height_ratios=[1, 0.36 * len(logits)]
+    )
+    axes[0].imshow(torch.cat([F.pad(image[0], (2, 2)) for image in dataset.images[hardest]], dim=1), cmap="gray_r")
+    axes[0].set(yticks=[], xticks=[32 * place + 15.5 for place in range(len(labels))])
+    axes[0].set_xticklabels([f"label {label}" for label in labels], fontsize=8)
+    axes[0].tick_params(length=0)
+    axes[0].spines[:].set_visible(False)
+    axes[1].imshow(of_label[:, hardest], cmap="Blues", vmin=0, vmax=1.6, aspect="auto")  # so that black text is read
+    axes[1].set(xticks=[], yticks=range(len(logits)), yticklabels=list(logits))
+    for row, (confidence, predicted) in enumerate(said.values()):
+        for place, label in enumerate(labels):
+            axes[1].text(
+                place, row, f"{predicted[place]}: {confidence[place]:.0%}", ha="center", va="center", fontsize=8
+            )
+            if predicted[place] != label:
+                axes[1].add_patch(plt.Rectangle((place - 0.46, row - 0.44), 0.92, 0.88, fill=False, edgecolor=ORANGE))
+    predictions = {name: predicted.tolist() for name, (_, predicted) in said.items()}
+    show(figure, description=descriptions.hard_images(labels, predictions))
 
 
 def confusion(model: nn.Module, dataset: LabeledImages, path: Path | None = None) -> None:

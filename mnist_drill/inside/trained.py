@@ -131,6 +131,12 @@ def logits_of(steps: Sequence[Step], dataset: LabeledImages) -> Tensor:
     return logits_of_normalized(steps, normalize(dataset.images))
 
 
+def stored_logits(name: str, dataset: LabeledImages, folder: Path = FOLDER) -> Tensor:
+    """The logits (N, 10) that a stored stage gives after its last epoch. Raises `DrillError` as `load` does."""
+    _, steps, epochs = load(name, folder)
+    return logits_of(with_values(steps, epochs[-1]), dataset)
+
+
 def logits_of_normalized(steps: Sequence[Step], images: Tensor) -> Tensor:
     """The logits (N, 10) of normalized images (N, 1, 28, 28)."""
     return torch.cat([outputs_of(steps, batch)[-1].flatten(1) for batch in images.split(EVALUATION_BATCH)])

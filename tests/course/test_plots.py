@@ -62,6 +62,22 @@ def test_receptive_fields_are_drawn_where_they_lie(few, figure):
     assert [x1 - x0 for x0, _, x1, _ in squares] == [layer.field_out for layer in trace(build("stage2"))]
 
 
+def test_hard_images_are_those_that_some_network_gets_right_the_least_probable_first(few, figure):
+    dataset = LabeledImages(few[0].images[:4], torch.tensor([3, 1, 4, 1]))
+    margins = {"one": [9, -1, -9, 2], "other": [8, 1, -9, -1]}  # of the label's logit over all others, which are equal
+    logits = {name: torch.zeros(4, 10) for name in margins}
+    for name, values in margins.items():
+        logits[name][range(4), dataset.labels] = torch.tensor(values).float()
+    plots.hard_images(logits, dataset)
+    images, said = figure().axes
+    assert [tick.get_text() for tick in images.get_xticklabels()] == ["label 1", "label 1", "label 3"]
+    assert torch.equal(torch.tensor(images.images[0].get_array())[:, 2:30], dataset.images[1, 0])
+    assert [tick.get_text() for tick in said.get_yticklabels()] == ["one", "other"]
+    framed = {(round(x.get_x() + 0.46), round(x.get_y() + 0.44)) for x in said.patches if x.get_width() == 0.92}
+    assert framed == {(0, 0), (1, 1)}
+    assert said.texts[2].get_text() == "3: 100%"
+
+
 def test_curves_and_losses(trained, figure):
     _, run = trained
     plots.curves(run, replace(run, name="other"))

@@ -119,7 +119,7 @@ PLANTED = [
     ),
     ("04 ema", "mul_(decay).add_(weight, alpha=1 - decay)", "copy_(weight)", "last step"),
     ("04 ema", "average.mul_(decay)", "weight.mul_(0.5); average.mul_(decay)", "averaged weights alone"),
-    ("04 scheduler_step", "            scheduler.step()", "        scheduler.step()", "peak should be 0.8"),
+    ("04 scheduler_step", "            scheduler.step()", "        scheduler.step()", "peak should be 1.4"),
     (
         "04 scheduler_step",
         "            optimizer.step() ",

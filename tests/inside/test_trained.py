@@ -46,6 +46,12 @@ def test_the_weights_that_the_page_opens_with_are_as_accurate_as_their_run(mnist
     check(trained.names()[-1], 0, mnist[1])
 
 
+def test_logits_of_a_stored_stage_are_those_of_its_last_epoch(mnist):
+    (name, *_), few = [x for x in trained.names() if x != "stage1"], mnist[1][:50]
+    _, steps, epochs = trained.load(name)
+    assert torch.equal(trained.stored_logits(name, few), trained.logits_of(with_values(steps, epochs[-1]), few))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("back", [0, 7, 14])
 @pytest.mark.parametrize("name", trained.names())
