@@ -66,8 +66,8 @@ def losses(run: Run) -> str:
 
 
 def hard_images(labels: Sequence[int], predictions: dict[str, Sequence[int]]) -> str:
-    said = [f"{name} says {', '.join(map(str, digits))}" for name, digits in predictions.items()]
-    return f"Images with the labels {', '.join(map(str, labels))}, and what each network says{titled(said)}."
+    said = [f"{name} predicts {', '.join(map(str, digits))}" for name, digits in predictions.items()]
+    return f"Images with the labels {', '.join(map(str, labels))}, and what each network predicts{titled(said)}."
 
 
 def confusion(counts: Tensor) -> str:
@@ -77,13 +77,13 @@ def confusion(counts: Tensor) -> str:
     return f"Confusion matrix, {errors.sum()} errors in {counts.sum():,} images{titled(most)}."
 
 
-def learning_rates(recipes: dict[str, Recipe], steps_per_epoch: int) -> str:
+def learning_rates(recipes: dict[str, Recipe], points: int) -> str:
     courses = []
     for name, recipe in recipes.items():
-        steps = recipe.epochs * steps_per_epoch
+        steps = recipe.epochs * points
         rates = [recipe.learning_rate_at(step / steps) for step in range(steps)]
         courses.append(f"{name} begins at {rates[0]:.2g}, is at most {max(rates):.2g} and ends at {rates[-1]:.2g}")
-    return f"Line chart of the learning rate over the steps{titled(courses)}."
+    return f"Line chart of the learning rate over the epochs{titled(courses)}."
 
 
 def augmentations(count: int, rows: Iterable[str]) -> str:

@@ -112,8 +112,8 @@ def speed_tables(root: Path) -> str:
                 f"On {_machines([report['environment']])} (the usual pipeline in float32). "
                 "Seconds per epoch, evaluation on the test set included: median (lowest to highest) of the rounds.",
                 benchmark.epoch_table(report).markdown(),
-                "Stage 4 against the fourth step of the published drill, as people write it (float32; its blocks have "
-                "the pool after batch norm and dropout; each image rotated by PIL):",
+                "Stage 4 against the fourth step of the published drill, as people write it (float32; batches of 128 "
+                "or 32; blocks with dropout, which stage 4 has not, and the pool after it; each image rotated by PIL):",
                 benchmark.published_table(report).markdown() if "published" in report else "Not measured.",
                 "What the FLOPs of an epoch alone would take, at the throughput of a large matrix product:",
                 benchmark.limit_table(report).markdown(),

@@ -135,8 +135,8 @@ def hard_images(logits: dict[str, Tensor], dataset: LabeledImages, count: int = 
     """The hardest images that at least one network classifies right, and what each predicts, with its probability.
 
     `logits` has those of each network for the dataset's images, (N, 10). The hardest are those whose label has the
-    lowest mean probability over the networks. The darker, the higher is the probability of the label; a prediction
-    that is wrong has a frame.
+    lowest mean probability over the networks. The darker a cell, the higher the probability of the label; a
+    wrong prediction has a frame.
     """
     probabilities = {name: values.softmax(dim=1) for name, values in logits.items()}
     rows = torch.arange(len(dataset))
@@ -153,7 +153,7 @@ def hard_images(logits: dict[str, Tensor], dataset: LabeledImages, count: int = 
     axes[0].set_xticklabels([f"label {label}" for label in labels], fontsize=8)
     axes[0].tick_params(length=0)
     axes[0].spines[:].set_visible(False)
-    axes[1].imshow(of_label[:, hardest], cmap="Blues", vmin=0, vmax=1.6, aspect="auto")  # so that black text is read
+    axes[1].imshow(of_label[:, hardest], cmap="Blues", vmin=0, vmax=1.6, aspect="auto")  # black text is read on it
     axes[1].set(xticks=[], yticks=range(len(logits)), yticklabels=list(logits))
     for row, (confidence, predicted) in enumerate(said.values()):
         for place, label in enumerate(labels):
@@ -179,16 +179,17 @@ def confusion(model: nn.Module, dataset: LabeledImages, path: Path | None = None
     show(figure, path, descriptions.confusion(counts))
 
 
-def learning_rate(recipes: dict[str, Recipe], steps_per_epoch: int) -> None:
-    """The learning rate over the steps of each recipe."""
+def learning_rate(recipes: dict[str, Recipe], points: int = 300) -> None:
+    """The learning rate over the epochs of each recipe, at so many points in each epoch."""
     figure, axis = plt.subplots(figsize=(6.4, 2.8))
     for (name, recipe), colour in zip(recipes.items(), (BLUE, ORANGE, GREY), strict=False):
-        steps = recipe.epochs * steps_per_epoch
-        axis.plot([recipe.learning_rate_at(step / steps) for step in range(steps)], color=colour, label=name)
-    axis.set(xlabel="step", ylabel="learning rate")
+        steps = range(recipe.epochs * points)
+        rates = [recipe.learning_rate_at(step / len(steps)) for step in steps]
+        axis.plot([step / points for step in steps], rates, color=colour, label=name)
+    axis.set(xlabel="epoch", ylabel="learning rate")
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
-    show(figure, description=descriptions.learning_rates(recipes, steps_per_epoch))
+    show(figure, description=descriptions.learning_rates(recipes, points))
 
 
 def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 1) -> None:

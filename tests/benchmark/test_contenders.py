@@ -12,7 +12,8 @@ def test_the_usual_pipeline_trains_on_the_same_images(few, monkeypatch):
     cross_entropy = torch.nn.functional.cross_entropy
     monkeypatch.setattr(contenders.F, "cross_entropy", lambda x, y: (seen.append(y), cross_entropy(x, y))[1])
     assert contenders.usual_epoch("stage4", 500, 100, 0, CPU) > 0
-    assert [len(labels) for labels in seen] == [*(500 // 64 * [64]), 500 % 64]
+    size = NETWORKS["stage4"].recipe.batch_size
+    assert [len(labels) for labels in seen] == [*(500 // size * [size]), 500 % size]
     assert torch.equal(torch.cat(seen).bincount(), few[0].labels.bincount())
 
 

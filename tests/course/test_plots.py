@@ -175,9 +175,10 @@ def test_confusion(trained, few, figure):
 
 
 def test_learning_rate(figure):
-    plots.learning_rate({"stage4": STAGE4}, steps_per_epoch=10)
-    line = figure().axes[0].lines[0].get_ydata()
-    assert list(line) == [STAGE4.learning_rate_at(step / 150) for step in range(150)]
+    plots.learning_rate({"stage4": STAGE4, "shorter": STAGE4.with_epochs(3)}, points=10)
+    whole, shorter = figure().axes[0].lines
+    assert list(whole.get_ydata()) == [STAGE4.learning_rate_at(step / 150) for step in range(150)]
+    assert list(shorter.get_xdata()) == [step / 10 for step in range(30)]
 
 
 def test_augmentations_show_the_same_images_and_leave_the_random_state(few, figure):
