@@ -52,8 +52,8 @@ class Augmentation:
 
     def __post_init__(self):
         for name, value in vars(self).items():
-            if value < 0:
-                raise ValueError(f"{name} is a range and cannot be negative: {value}")
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} is a range, a number from 0: {value}")
         if self.scale >= 1:
             raise ValueError(f"scale must be below 1, or an image could vanish: {self.scale}")
 

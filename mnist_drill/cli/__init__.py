@@ -94,9 +94,11 @@ def main() -> None:
     except getattr(sys.modules.get("torch"), "OutOfMemoryError", ()):  # whoever raises it has imported torch
         _fail("the GPU's memory is full: choose a smaller --batch-size, or --device cpu")
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOSPC:
+            _fail("no space is left where output is written to: free some")
+        if error.filename is None:
             raise
-        _fail("no space is left where output is written to: free some")
+        _fail(f"cannot use {error.filename}: {error.strerror}; name another file or folder, or change who may use it")
 
 
 def _fail(message: str) -> None:

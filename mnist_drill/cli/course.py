@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mnist_drill.cli.options import FILE_TO_WRITE, PATH
+from mnist_drill.cli.options import FILE_TO_WRITE, PATH, PathType
 
 
 @click.command("render")
@@ -45,7 +45,7 @@ def exercises_command(solutions: bool) -> None:
 
 
 @click.command("site")
-@click.option("--out", "folder", type=click.Path(path_type=Path, file_okay=False), default="build/site",
+@click.option("--out", "folder", type=PathType(path_type=Path, file_okay=False), default="build/site",
               show_default=True, metavar="FOLDER", help="Folder to write.")  # fmt: skip
 @click.option("--serve", is_flag=True, help="Serve it on this machine until Ctrl-C.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port of --serve.")

@@ -34,6 +34,8 @@ def judge_command(
     """
     from mnist_drill.judge.rules import read_rules, with_seeds
 
+    if not target:
+        raise DrillError("the path is empty: name a file or a folder to judge")
     rules = with_seeds(read_rules(rules_name), seeds)
     if Path(target).is_dir():
         if first_seed is not None:
@@ -59,11 +61,24 @@ def _judge_file(target: str, rules, quick: bool, first_seed: int | None, jobs: i
 
         report = judge(submission, rules=rules, quick=quick, first_seed=first_seed, jobs=jobs, on_epoch=tell_epoch,
                        processes=processes)  # fmt: skip
-    report.save(out / f"{report.name}.json")
-    write_page(out / f"{report.name}.html", report)
-    click.echo(card(report))
-    click.echo(f"\nwrote {out / report.name}.json and {out / report.name}.html")
+    stored = out / f"{report.name}.json"
+    if not report.runs and _has_runs(stored):
+        outcome = f"kept {stored}, which has trainings, and this judgement has none: --out names another folder"
+    else:
+        report.save(stored)
+        write_page(stored.with_suffix(".html"), report)
+        outcome = f"wrote {stored} and {stored.with_suffix('.html')}"
+    click.echo(f"{card(report)}\n\n{outcome}")
     raise SystemExit(report.exit_status)
+
+
+def _has_runs(path: Path) -> bool:
+    from mnist_drill.judge.report import Report
+
+    try:
+        return bool(Report.load(path).runs)
+    except DrillError:
+        return False
 
 
 def tell_epoch(task, row) -> None:

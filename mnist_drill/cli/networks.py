@@ -14,6 +14,7 @@ from mnist_drill.cli.options import (
     file_argument,
     json_option,
     network_option,
+    refuse_inputs,
 )
 from mnist_drill.course.tables import Table, percent
 from mnist_drill.storage.files import ensure_writable
@@ -84,7 +85,10 @@ def predict_command(
     place = pick_device(device)
     model, _ = checkpoint.load(file, network)
     model.to(place)
-    found = [(path, reading.read(model, pictures.read(path))) for path in pictures.find(images)]
+    paths = pictures.find(images)
+    if show is not None:
+        refuse_inputs(show, [file, *paths])
+    found = [(path, reading.read(model, pictures.read(path))) for path in paths]
     if as_json:
         click.echo(json.dumps([_prediction(path, readings) for path, readings in found], indent=1))
     else:
@@ -175,6 +179,7 @@ def submit_command(table: Path, files: tuple[Path, ...], out: Path, device: str)
     from mnist_drill.zoo.ensemble import majority_vote
 
     place = pick_device(device)
+    refuse_inputs(out, [table, *files])
     images = _unlabeled(competition.read_test(table))
     models = [checkpoint.load(file)[0].to(place) for file in files]
     ensure_writable(out.parent)
@@ -194,7 +199,7 @@ def export_command(file: Path, path: Path, network: str | None) -> None:
     from mnist_drill.storage import checkpoint
 
     model, name, changes = checkpoint.read(file, network)
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         from mnist_drill.storage.exchange import write_onnx
 
         write_onnx(path, model, name)

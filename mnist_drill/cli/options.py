@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from mnist_drill.errors import DrillError
 from mnist_drill.training import LARGEST_SEED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
-PATH = click.Path(path_type=Path)
-FILE_TO_WRITE = click.Path(path_type=Path, dir_okay=False)
+
+class PathType(click.Path):
+    """A path that is not empty: Python takes an empty one, such as an unset variable of a shell, for this folder."""
+
+    def convert(self, value, parameter, context):
+        if value == "":
+            self.fail("the path is empty: name a file or a folder", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+PATH = PathType(path_type=Path)
+FILE_TO_WRITE = PathType(path_type=Path, dir_okay=False)
 
 device_option = click.option(
     "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="auto is a GPU if there is one."
@@ -32,3 +47,10 @@ def epochs_option(whose: str):
 def file_argument(name: str, **options):
     """An argument that is a path, or with `nargs` -1 at least one."""
     return click.argument(name, type=PATH, required=True, **options)
+
+
+def refuse_inputs(out: Path, inputs: Iterable[Path]) -> None:
+    """Raises `DrillError` where the file to write is one of those that were read, which would be lost."""
+    for path in inputs:
+        if out.exists() and path.exists() and out.samefile(path):
+            raise DrillError(f"{out} is read by this command, and would be written over: name another file to write")

@@ -1,6 +1,8 @@
 """The notebooks of the course as they lie on the disk: their runs and times, and the badges that open them in Colab."""
 
+import json
 import re
+import warnings
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,9 +27,16 @@ class Notebook:
 
     def read(self) -> nbformat.NotebookNode:
         try:
-            return nbformat.read(self.path, as_version=4)
-        except (OSError, ValueError, nbformat.ValidationError) as error:
-            raise DrillError(f"{self.path} is not a notebook that can be read: {error}") from None
+            text = self.path.read_text(encoding="utf-8")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of cells without an id, which is no fault
+                nbformat.validate(json.loads(text))  # reading alone only says on stderr what is wrong
+                return nbformat.reads(text, as_version=4)
+        except OSError as error:
+            raise DrillError(f"cannot read {self.path}: {error.strerror}") from None
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, nbformat.ValidationError) as error:
+            why = str(error).partition("\n")[0] or type(error).__name__
+            raise DrillError(f"{self.path} is not a notebook that can be read: {why}") from None
 
     def write(self, content: nbformat.NotebookNode) -> None:
         write_atomically(self.path, nbformat.writes(content) + "\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import warnings
+import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,7 +63,7 @@ def _rows(path: Path, header: list[str]) -> np.ndarray:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise DrillError(f"{path} is not text: give the competition's CSV file") from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DrillError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if not lines:
         raise DrillError(f"{path} is empty: give the competition's CSV file")
@@ -77,7 +78,7 @@ def _rows(path: Path, header: list[str]) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # 1.5 is read as 1, with a warning
-            values = np.loadtxt([line for _, line in rows], delimiter=",", dtype=np.int64, ndmin=2)
+            values = np.loadtxt([line for _, line in rows], delimiter=",", dtype=np.int64, ndmin=2, comments=None)
         if values.shape[1] == len(header) and values.min() >= 0 and values.max() <= 255:
             return values.astype(np.uint8)
     except (ValueError, Warning):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mnist_drill.inside.network import Step
 
 FOLDER = Path(__file__).parent
+MARK = "mnistDrillWeights"  # which every page has, and a page of something else has not
 # Each imports from earlier ones only.
 MODULES = ("network.js", "preprocess.js", "pad.js", "pictures.js", "elements.js", "layers.js", "weights.js",
            "decision.js", "strips.js", "inside.js")  # fmt: skip
@@ -93,18 +94,21 @@ def write_page(folder: Path, links: Mapping[str, str] | None = None, stored: Pat
     if not names:
         raise DrillError(f"{stored} holds no trained stage: `inside --train` makes them")
     ensure_writable(folder)
+    index = folder / "index.html"
+    if index.exists() and MARK not in index.read_text(encoding="utf-8", errors="replace"):
+        raise DrillError(f"{index} is another page, and would be written over: choose another folder")
     content = trained.load_images(stored)
     networks, written = [], []
     for name in names:
         run, steps, epochs = trained.load(name, stored)
         weights = json.dumps(trained.encoded(epochs))
         written.append(folder / f"{name}.js")
-        write_atomically(written[-1], f"(globalThis.mnistDrillWeights ??= {{}})[{json.dumps(name)}] = {weights};\n")
+        write_atomically(written[-1], f"(globalThis.{MARK} ??= {{}})[{json.dumps(name)}] = {weights};\n")
         accuracies = [row.test_accuracy for row in run.epochs]
         errors = content["errors"].get(name, [])
         networks.append(network_of(name, title_of(name), steps, accuracies, errors=errors, source=f"{name}.js"))
     page = page_of(networks, content["images"], content["examples"])
-    written.insert(0, folder / "index.html")
+    written.insert(0, index)
     write_atomically(written[0], html_of(page, _head(networks[-1], links or {})))
     return written
 

@@ -16,7 +16,7 @@ from mnist_drill.judge.judging import cores, draw_seeds, judge, zygote
 from mnist_drill.judge.page import TEMPLATES, write_page
 from mnist_drill.judge.report import EXIT_STATUS, UNKNOWN, Report
 from mnist_drill.judge.sets import Sets
-from mnist_drill.judge.submission import read_submission
+from mnist_drill.judge.submission import in_text, read_submission
 from mnist_drill.storage.files import ensure_writable, read_json, write_atomically
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def judge_folder(
         raise DrillError(f"{folder} holds no submission: a class is a folder of *.py, or of folders with a network.py")
     ensure_writable(out / "reports")
     first_seed = _first_seed(out / "class.json", rules)
-    keys = {file: str(file.relative_to(folder)) for file in files}
+    keys = {file: in_text(file.relative_to(folder)) for file in files}
     rows: dict[str, Row] = {}
     missing = []
     for file, key in keys.items():
@@ -128,8 +128,8 @@ def judge_folder(
 
 
 def report_name(file: str) -> str:
-    """The name of a submission's report: that of its file, whose folder counts, too."""
-    return file.removesuffix(".py").replace("/", "__").replace("\\", "__")
+    """Where a submission's report lies among the reports, without suffix: as its file does in the class's folder."""
+    return file.removesuffix(".py")
 
 
 def _judge_one(file: Path, key: str, out: Path, **options) -> Row:

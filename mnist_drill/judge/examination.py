@@ -37,8 +37,12 @@ def examine(
     one, other = seeds
     with ThreadPoolExecutor(1) as beside:
         brief = beside.submit(_talk, zygote, submission, probe, rules, [one], True)
-        first = _talk(zygote, submission, probe, rules, [one, one, other], False)
-        examination = Examination(first, brief.result())
+        try:
+            first = _talk(zygote, submission, probe, rules, [one, one, other], False)
+            examination = Examination(first, brief.result())
+        except BaseException:  # Ctrl-C: the pool waits for its thread, and that for a process
+            zygote.stop()
+            raise
     recorded = first.programs.get("seed 0")
     if recorded is None:
         return examination

@@ -183,6 +183,8 @@ class Zygote:
                 os.path.abspath(path) for path in [str(Path(mnist_drill.__file__).parents[1]), *sys.path[1:]] if path
             ]
             program = (
+                # A terminal sends Ctrl-C to all, and the judge ends this.
+                "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
                 f"import sys; sys.path += [path for path in {paths!r} if path not in sys.path]; "
                 f"from mnist_drill.judge.zygote import main; main({theirs.fileno()})"
             )

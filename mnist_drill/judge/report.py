@@ -1,6 +1,7 @@
 """What the judge found, as plain data that card, page, class and leaderboard are made from."""
 
 import json
+import operator
 import statistics
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -148,7 +149,7 @@ class Report:
             {
                 **values,
                 "rules": Rules.from_dict(values["rules"]),
-                "seeds": tuple(values["seeds"]),
+                "seeds": tuple(map(operator.index, values["seeds"])),
                 "findings": tuple(dataclass_of(Finding, each) for each in values["findings"]),
                 "closed": tuple(values["closed"]),
                 "parameters": parameters and dataclass_of(Parameters, parameters),

@@ -10,6 +10,8 @@ BATCH_NORM, DROPOUT = "batch norm", "dropout"
 GLOBAL_POOL, FULLY_CONNECTED = "global average pooling", "fully connected layer"
 PARTS = (BATCH_NORM, DROPOUT, GLOBAL_POOL, FULLY_CONNECTED)
 EITHER = " or "  # between two parts of which one is enough
+MOST_SEEDS = 100
+LARGEST_LIMIT = 1_000_000  # which means none: eleven days, or a petabyte of memory
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Rules:
         for key in ("parameters_below", "last", "epochs", "seeds"):
             if getattr(self, key) < 1:
                 raise DrillError(f"{key} = {getattr(self, key)}: choose a number from 1")
+        if self.seeds > MOST_SEEDS:
+            raise DrillError(f"seeds = {self.seeds}: choose at most {MOST_SEEDS}")
         for key in ("accuracy", "shift_drop"):
             if not 0 <= getattr(self, key) <= 100:
                 raise DrillError(f"{key} = {getattr(self, key)}: choose percent, from 0 to 100")
@@ -50,9 +54,12 @@ class Rules:
                 for name in part.split(EITHER) if isinstance(part, str) else [part]:
                     if name not in PARTS:
                         raise unknown(f"part in {key},", str(name), PARTS)
+        for part in self.required:
+            if all(name in self.forbidden for name in part.split(EITHER)):
+                raise DrillError(f"{part} is required and forbidden: choose one")
         for key, value in asdict(self.limits).items():
-            if not value > 0:
-                raise DrillError(f"{key} = {value}: choose a number above 0")
+            if not 0 < value < LARGEST_LIMIT:
+                raise DrillError(f"{key} = {value}: choose a number above 0 and below {LARGEST_LIMIT:,}")
 
     @classmethod
     def from_dict(cls, values: dict) -> "Rules":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,13 +47,18 @@ class Submission:
 def read_submission(path: Path, name: str = "") -> Submission:
     """The submission in a file. Raises `DrillError` for one that cannot be read, and for a recipe that cannot be."""
     if not path.is_file():
-        raise DrillError(f"cannot read {path}: there is no such file")
+        raise DrillError(f"cannot read {path}: {'it is not a file' if path.exists() else 'there is no such file'}")
     if path.suffix == ".ipynb":
         raise DrillError(f"{path} is a notebook: put the line %%writefile network.py above its network, run that cell, "
                          "and hand in network.py")  # fmt: skip
     if path.stat().st_size > LARGEST:
         raise DrillError(f"{path} has {path.stat().st_size:,} bytes: a submission is a file of at most {LARGEST:,}")
-    return Submission(str(path), read_text(path), name, _recipe(path.with_suffix(".toml")))
+    return Submission(in_text(path), read_text(path), name, _recipe(path.with_suffix(".toml")))
+
+
+def in_text(path: Path) -> str:
+    """The path as text that can be written to any file: a name from another system may hold what is none."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def _recipe(path: Path) -> Recipe | None:

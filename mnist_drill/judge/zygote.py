@@ -21,7 +21,6 @@ from mnist_drill.judge import confinement, guard, jobs
 
 def main(descriptor: int) -> None:
     """Forks a guard for each request until the judge is gone, and then removes the submissions' folders."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all, and the judge ends this
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for a guard
     for kind in (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW):
         kind([torch.zeros(1, requires_grad=True)])  # the first one has torch wrap a function of its class

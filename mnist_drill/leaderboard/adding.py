@@ -28,6 +28,8 @@ def add(
     `DrillError` for a file that cannot be read, and for a name that another network has.
     """
     for file in files:
+        if file.suffix != ".py":
+            raise DrillError(f"{file}: an entry is made from a Python file, NAME.py")
         check_name(file)
         read_submission(file)
         _raise_if_taken(file, folder / file.name)
@@ -71,6 +73,11 @@ def _is_entry(file: Path, path: Path, rules: Rules) -> bool:
 
 
 def _raise_if_taken(file: Path, target: Path) -> None:
-    """Another network may not be written over."""
-    if target.exists() and target.with_suffix(".json").exists() and read_text(target) != read_text(file):
-        raise DrillError(f"{target} is another network: name {file} otherwise, or remove that entry")
+    """Another network, or another recipe, may not be written over or taken for this one's."""
+    if target.exists():
+        if read_submission(target).source != read_submission(file).source:
+            raise DrillError(f"{target} is another network or recipe: name {file} otherwise, or remove that entry")
+    elif (left := target.with_suffix(".toml")).exists():
+        recipe = file.with_suffix(".toml")
+        if not recipe.exists() or read_text(recipe) != read_text(left):
+            raise DrillError(f"{left} is the recipe of another network: name {file} otherwise, or remove that file")

@@ -78,7 +78,9 @@ def leaderboard() -> Path:
 
 
 def entries(folder: Path, rules: Rules = RULES) -> list[Entry]:
-    """The entries in a folder, by name. Raises `DrillError` for a report that may not stand there."""
+    """The entries in a folder, by name. Raises `DrillError` for no folder, and a report that may not stand there."""
+    if not folder.is_dir():
+        raise DrillError(f"cannot read {folder}: there is no such folder")
     return [read_entry(path, rules) for path in sorted(folder.glob("*.json"))]
 
 
@@ -125,7 +127,7 @@ def _fault_of_figures(report: Report, rules: Rules) -> str:
         return "parameters, MFLOPs or the time of an epoch are missing"
     if not all(each and all(0 < x < math.inf for x in each) for each in (report.speed.seconds, report.speed.stage4)):
         return "it says no time of an epoch, or one that cannot be"
-    if report.parameters.counted >= rules.parameters_below:
+    if not 0 < report.parameters.counted < rules.parameters_below:
         return f"it has {report.parameters.counted:,} parameters"
     for split in ("validation", "test"):
         runs = report.runs_on(split)

@@ -33,7 +33,7 @@ def save(path: Path, model: nn.Module, name: str, changes: dict) -> None:
     # Weights that are in the file need not be fetched again.
     changes = {key: value for key, value in changes.items() if key != "pretrained"}
     weights = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
-    if path.suffix == SAFETENSORS:
+    if path.suffix.lower() == SAFETENSORS:
         import safetensors.torch  # here, since only this format needs it
 
         head = {"format": str(FORMAT), "network": name, "changes": json.dumps(changes)}
@@ -57,7 +57,7 @@ def read(path: Path, network: str | None = None) -> tuple[nn.Module, str, dict]:
     if path.exists() and not path.is_file():
         raise DrillError(f"{path} is not a file: name a checkpoint")
     try:
-        content = _read_safetensors(path) if path.suffix == SAFETENSORS else read_archive(path)
+        content = _read_safetensors(path) if path.suffix.lower() == SAFETENSORS else read_archive(path)
     except FileNotFoundError as error:
         raise DrillError(f"cannot read {path}: {error.strerror}") from None
     except OSError as error:

@@ -40,7 +40,8 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     """
     path = Path(path)
     ensure_writable(path.parent)
-    content = content.encode() if isinstance(content, str) else content
+    # The name of a file may hold what is no text.
+    content = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     temporary = None
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -61,13 +62,13 @@ def read_json(path: str | Path, make: Callable[[Any], Content], what: str, advic
     """What `make` makes of the values in a JSON file.
 
     Raises `DrillError` for a file that cannot be read, and for one that does not hold `what`: where `make` raises
-    KeyError, TypeError, ValueError or AttributeError. `advice` says what to do then.
+    KeyError, TypeError, ValueError, AttributeError or OverflowError. `advice` says what to do then.
     """
     try:
         return make(json.loads(Path(path).read_text(encoding="utf-8")))
     except OSError as error:
         raise DrillError(f"cannot read {path}: {error.strerror}{advice and '; '}{advice}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise DrillError(
             f"{path} does not hold {what} ({type(error).__name__}: {error}){advice and '; '}{advice}"
         ) from None

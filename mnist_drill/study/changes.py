@@ -29,6 +29,9 @@ RANGES = {
 }
 
 
+LARGEST = 1_000_000_000  # of any setting; more digits than a float has would be taken for a number, too
+
+
 def changed(recipe: Recipe, changes: dict) -> Recipe:
     """The recipe with some of its settings changed.
 
@@ -86,6 +89,8 @@ def _with(settings: Recipe | Augmentation | WarmupCosine | StepDecay, changes: d
         if key in RANGES and number and not (low <= value < high or (value == high and not open_end)):
             end = "" if high == math.inf else f" {'to below' if open_end else 'to'} {high}"
             raise DrillError(f"{key} = {value} is not in its range, from {low}{end}")
+        if number and abs(value) > LARGEST:
+            raise DrillError(f"{key} is too large: choose a number up to {LARGEST:,}")
     try:
         made = dataclass_of(kind, {**vars(settings), **changes})
     except TypeError as error:

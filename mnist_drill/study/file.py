@@ -54,8 +54,10 @@ def reader(path: Path, seeds: int | None = None) -> Callable[[search.Draw], Stud
             numbers = _seeds(values.get("seeds", SEEDS) if seeds is None else seeds)
             rows = _rows(values, path.parent, len(numbers), texts, draw)
             baseline = values.get("baseline", "")
-            if baseline != "" and baseline not in list(rows):
-                raise unknown("row in baseline,", str(baseline), rows)
+            if not isinstance(baseline, str):
+                raise DrillError(f'baseline is the name of a row, in quotation marks: baseline = "{baseline}"')
+            if baseline and baseline not in rows:
+                raise unknown("row in baseline,", baseline, rows)
             return Study(rows, numbers, evaluated_on, baseline)
 
     return study
@@ -141,6 +143,8 @@ def _row(layers: list[dict], folder: Path, texts: dict[Path, str]) -> Row:
 def _network(named: str, folder: Path, texts: dict[Path, str]) -> Network:
     file, _, name = named.rpartition(":")
     if not file:
+        if named.endswith(".py"):
+            raise DrillError(f'network = "{named}" is a file: name its class or function, too, as "{named}:Name"')
         check_name(named)
         return Network(named)
     path = folder / file

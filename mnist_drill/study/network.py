@@ -45,7 +45,7 @@ class Network:
     @property
     def source(self) -> str:
         """A digest of what the file says of this network; empty for one without a file."""
-        return hashlib.sha256(source_of(self.text, self.name).encode()).hexdigest()[:16] if self.file else ""
+        return hashlib.sha256(source_of(self.text, self.name, self.file).encode()).hexdigest()[:16] if self.file else ""
 
     def function(self) -> Callable[[], nn.Module]:
         """What makes a fresh network, with weights from torch's generator. Raises whatever the user's file raises."""
@@ -53,7 +53,10 @@ class Network:
             return partial(build, self.name, **self.arguments)
         module = _executed(self.file, self.text)
         if not callable(getattr(module, self.name, None)):
-            raise unknown(f"network in {self.file},", self.name, source_names(self.text))
+            names = source_names(self.text, self.file)
+            if not names:
+                raise DrillError(f"{self.file} defines no class or function, and {self.name!r} is asked of it")
+            raise unknown(f"network in {self.file},", self.name, names)
         return partial(getattr(module, self.name), **self.arguments)
 
     def build(self, seed: int) -> nn.Module:
@@ -94,13 +97,13 @@ def in_one_line(where: str, file: str = "") -> Iterator[None]:
 
 
 @lru_cache
-def source_of(text: str, name: str) -> str:
+def source_of(text: str, name: str, file: str = "<unknown>") -> str:
     """What a file says of one of its names: its definition and, in turn, the statements that define what that uses.
 
     A statement that defines no name counts always: it may change anything. Comments, formatting, and definitions that
     are not used do not count; nor does the source of modules that the file imports.
     """
-    statements = [statement for statement in ast.parse(text).body if not _is_text(statement)]
+    statements = [statement for statement in ast.parse(text, file).body if not _is_text(statement)]
     used, kept = {name}, set()
     while True:
         more = {
@@ -114,10 +117,10 @@ def source_of(text: str, name: str) -> str:
         used |= {x.id for place in more for x in ast.walk(statements[place]) if isinstance(x, ast.Name)}
 
 
-def source_names(text: str) -> list[str]:
+def source_names(text: str, file: str = "<unknown>") -> list[str]:
     """The classes and functions that a file defines."""
     definitions = (ast.ClassDef, ast.FunctionDef)
-    return [statement.name for statement in ast.parse(text).body if isinstance(statement, definitions)]
+    return [statement.name for statement in ast.parse(text, file).body if isinstance(statement, definitions)]
 
 
 def _defined(statement: ast.stmt) -> set[str]:

@@ -46,6 +46,9 @@ def test_a_folder_that_has_nothing_new_is_accepted_without_judging(drill, tmp_pa
         (["add", "my-net.py"], "my-net.py"),
         (["add", "mine.py", "other/mine.py"], "same name"),
         (["add", "other/mine.py", "--folder", "."], "another network"),
+        (["add", "mine.py", "--folder", "drafts"], "drafts/mine.py is another network"),
+        (["add", "my_net.py", "--folder", "drafts"], "drafts/my_net.toml is the recipe of another network"),
+        (["add", "tuned/mine.py", "--folder", "."], "another network or recipe"),
         (["check"], "FILE | FOLDER"),
         (["check", "missing.json"], "missing.json"),
         (["check", "quick.json"], "without training"),
@@ -60,6 +63,13 @@ def test_bad_input_is_one_line_that_names_it(drill, tmp_path, monkeypatch, argum
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.py").write_text(LINEAR)
     put(tmp_path, "mine")
+    (tmp_path / "my_net.py").write_text(LINEAR)
+    for folder in ("drafts", "tuned"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "drafts" / "mine.py").write_text(LINEAR)
+    (tmp_path / "drafts" / "my_net.toml").write_text("epochs = 3")
+    shutil.copy(tmp_path / "mine.py", tmp_path / "tuned")
+    (tmp_path / "tuned" / "mine.toml").write_text("epochs = 3")
     put(tmp_path, "quick", replace(full_report(), quick=True))
     status, _, message = drill("leaderboard", *arguments)
     assert status == 2

@@ -124,6 +124,30 @@ def test_a_drawing_in_svg_that_was_renamed_is_one_line(drill, initial, tmp_path)
     assert "seven.png" in errors
 
 
+def test_what_a_command_reads_is_not_written_over(drill, few, initial, table_of, tmp_path):
+    picture = tmp_path / "digit.png"
+    Image.fromarray((few[1].images[0, 0] * 255).byte().numpy()).save(picture)
+    table = table_of("test.csv", few[1].images[:2])
+    before = {path: path.read_bytes() for path in (initial, picture, table)}
+    for arguments in (
+        ["predict", initial, picture, "--show", picture],
+        ["predict", initial, tmp_path, "--show", initial],
+        ["submit", table, initial, "--out", table],
+    ):
+        status, _, errors = drill(*arguments)
+        assert (status, len(errors.splitlines())) == (2, 1)
+        assert str(arguments[-1]) in errors
+    assert {path: path.read_bytes() for path in before} == before
+
+
+@pytest.mark.parametrize("name", ["stage2.ONNX", "stage2.SafeTensors"])
+def test_the_case_of_a_suffix_makes_no_difference(drill, initial, tmp_path, name):
+    pytest.importorskip("onnx")
+    assert drill("export", initial, tmp_path / name)[0] == 0
+    drill("export", initial, tmp_path / name.lower())
+    assert (tmp_path / name).read_bytes() == (tmp_path / name.lower()).read_bytes()
+
+
 def test_export_writes_onnx(drill, initial, tmp_path):
     onnx = pytest.importorskip("onnx")
     assert drill("export", initial, tmp_path / "stage2.onnx")[0] == 0

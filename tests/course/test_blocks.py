@@ -43,3 +43,20 @@ def test_every_notebook_of_the_course_has_a_block_with_all_three_parts():
 def test_a_notebook_that_shows_no_block_is_named(cells, tmp_path):
     with pytest.raises(DrillError, match=r"a\.ipynb"):
         block(stored(tmp_path / "a.ipynb", *cells))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]", "null", "3", "{", "[" * 100_000,
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 5}',
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "code", "metadata": {}}]}',
+        '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"source": "x", "metadata": {}}]}',
+    ],
+)  # fmt: skip
+def test_what_is_no_notebook_is_one_line(tmp_path, text, capsys):
+    (tmp_path / "a.ipynb").write_text(text)
+    with pytest.raises(DrillError, match=r"a\.ipynb is not a notebook") as error:
+        Notebook(tmp_path / "a.ipynb").read()
+    assert "\n" not in str(error.value)
+    assert capsys.readouterr() == ("", "")

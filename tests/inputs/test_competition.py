@@ -66,6 +66,8 @@ def edited(row, column, value):
         (edited(3, 400, "1.5"), "row 4: pixel399 is '1.5'"),
         (edited(3, 400, ""), "row 4: pixel399 is ''"),
         (edited(3, 400, "9" * 40), "row 4: pixel399 is '999"),
+        (edited(3, 0, "#3"), "row 4: label is '#3'"),
+        (edited(3, 784, "0 # dark"), "row 4: pixel783 is '0 # dark'"),
         (edited(3, 0, "10"), "row 4: label 10"),
         (lambda lines: [*lines[:5], lines[5].rpartition(",")[0], *lines[6:]], "row 6: 784 values where 785 belong"),
         (lambda lines: [lines[0], *(line.rpartition(",")[0] for line in lines[1:])], "row 2: 784 values"),
@@ -85,6 +87,7 @@ def test_a_bad_table_is_one_error_that_names_the_row(table, change, message):
 def test_what_is_no_table_is_an_error(tmp_path):
     for name, content in {
         "empty": b"", "picture": b"\x89PNG\r\n\x1a\n\xff\xfe", "cut": gzip.compress(b"label" * 999)[:-9],
+        "damaged": gzip.compress(b"label" * 999)[:10] + b"x" * 20,
     }.items():  # fmt: skip
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DrillError, match=name):

@@ -79,3 +79,12 @@ def test_a_page_without_a_trained_stage_or_a_folder_is_one_line(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DrillError, match="cannot write to folder"):
         page.write_page(tmp_path / "file" / "out")
+
+
+def test_a_page_of_something_else_is_not_written_over(tmp_path):
+    (tmp_path / "index.html").write_text("<h1>My own</h1>")
+    with pytest.raises(DrillError, match=r"index\.html is another page"):
+        page.write_page(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
+    (tmp_path / "index.html").unlink()
+    assert page.write_page(tmp_path) == page.write_page(tmp_path)

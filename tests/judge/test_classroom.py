@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -39,6 +40,24 @@ def test_a_notebook_is_a_row_that_says_what_to_hand_in(few_sets, tmp_path):
     (row,) = judge_folder(tmp_path / "class", tmp_path / "out", PRESETS["drill"], quick=True, sets=few_sets)
     assert (row.file, row.verdict) == ("student.ipynb", UNKNOWN)
     assert "%%writefile" in row.values()["reason"]
+
+
+@pytest.mark.slow
+def test_each_submission_has_a_report_of_its_own_whatever_its_file_is_called(few_sets, tmp_path):
+    folder, out = tmp_path / "class", tmp_path / "out"
+    (folder / "a").mkdir(parents=True)
+    names = [b"a/network.py", b"a__network.py", b"\xfcbung.py"]  # the last from a system with another encoding
+    for width, name in enumerate(names, 10):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text(STUDENT.format(width=width, rate=0.05))
+    rows = judge_folder(folder, out, PRESETS["drill"], quick=True, sets=few_sets)
+    assert [row.file for row in rows] == ["\\xfcbung.py", "a/network.py", "a__network.py"]
+    for row in rows:
+        report = Report.load(out / Path(row.values()["report"]).with_suffix(".json"))
+        assert report.parameters.counted == row.report.parameters.counted
+    assert len({row.report.parameters.counted for row in rows}) == 3
+    lines = []
+    judge_folder(folder, out, PRESETS["drill"], quick=True, sets=few_sets, tell=lines.append)
+    assert lines == ["3 submissions, 3 of them are judged already"]
 
 
 def rows_of(out):

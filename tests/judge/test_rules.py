@@ -12,9 +12,9 @@ def test_the_presets_are_the_drill_and_the_classic_assignment():
 
 def test_a_file_changes_a_preset_and_what_it_leaves_out_stays(tmp_path):
     path = tmp_path / "course.toml"
-    path.write_text('preset = "classic"\nepochs = 3\nforbidden = ["dropout"]\n[limits]\nmemory_gb = 1\n')
+    path.write_text('preset = "classic"\nepochs = 3\nforbidden = ["fully connected layer"]\n[limits]\nmemory_gb = 1\n')
     rules = read_rules(str(path))
-    assert (rules.name, rules.epochs, rules.forbidden) == ("course", 3, ("dropout",))
+    assert (rules.name, rules.epochs, rules.forbidden) == ("course", 3, ("fully connected layer",))
     assert (rules.parameters_below, rules.limits.memory_gb) == (20_000, 1)
     assert rules.limits.processes == Rules().limits.processes
 
@@ -32,6 +32,9 @@ def test_a_file_changes_a_preset_and_what_it_leaves_out_stays(tmp_path):
         ("limits = 3", "limits"),
         ("[limits]\nmemory = 1", "memory_gb"),
         ("[limits]\nmemory_gb = 0", "memory_gb"),
+        ("[limits]\nseconds_to_examine = inf", "seconds_to_examine"),
+        ("seeds = 3_000_000_000", "seeds"),
+        ('required = ["dropout or batch norm"]\nforbidden = ["batch norm", "dropout"]', "required and forbidden"),
         ("epochs =", "cannot read"),
     ],
 )

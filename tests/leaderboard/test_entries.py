@@ -63,6 +63,7 @@ def with_machine(report, environment):
         (lambda x: replace(x, speed=replace(x.speed, seconds=())), "time of an epoch"),
         (lambda x: replace(x, speed=replace(x.speed, stage4=(1.0, 0.0))), "time of an epoch"),
         (lambda x: replace(x, parameters=replace(x.parameters, counted=10_000)), "10,000 parameters"),
+        (lambda x: replace(x, parameters=replace(x.parameters, counted=-5)), "-5 parameters"),
         (lambda x: replace(x, runs=x.runs[1:]), "validation set are not those of its seeds"),
         (lambda x: replace(x, runs=x.runs[:-1]), "test set are not those of its seeds"),
         (lambda x: replace(x, seeds=(7, 8, 9)), "not those of its seeds"),
@@ -102,9 +103,18 @@ def test_what_cannot_be_an_entry_is_one_line_that_names_the_file(tmp_path):
         read_entry(path)
 
 
-@pytest.mark.parametrize("speed", [{"images": 1, "seconds": ["x"], "stage4": [1]}, {"images": 1}, 3])
-def test_a_report_with_a_speed_that_cannot_be_is_refused(tmp_path, speed):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"speed": {"images": 1, "seconds": ["x"], "stage4": [1]}},
+        {"speed": {"images": 1, "seconds": [10**400], "stage4": [1]}},
+        {"speed": {"images": 1}},
+        {"speed": 3},
+        {"seeds": [[1], [2], [3]]},
+    ],
+)
+def test_a_report_with_a_value_that_cannot_be_is_refused(tmp_path, change):
     path = put(tmp_path, "mine")
-    path.write_text(json.dumps({**json.loads(path.read_text()), "speed": speed}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(DrillError, match="does not hold"):
         read_entry(path)

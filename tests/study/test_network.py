@@ -96,9 +96,10 @@ def test_source_follows_what_is_used_in_turn():
 BAD = {
     "raises when it is executed": ("import nothing_of_this_name\n", "No module named 'nothing_of_this_name'"),
     "is no Python": ("class Net(:\n", "SyntaxError"),
+    "defines nothing": ("x = 1\n", "nets.py defines no class or function"),
     "ends the program": ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
     "has another name": ("from torch import nn\nclass Nett(nn.Module): pass\n", "did you mean Nett"),
-    "is not callable": ("Net = 5\n", "unknown network in nets.py, 'Net'"),
+    "is not callable": ("Net = 5\ndef nett(): pass\n", "unknown network in nets.py, 'Net'"),
     "takes no argument": ("Net = lambda: None\n", "TypeError.*width"),
     "makes something else": ("Net = lambda width: width\n", "makes a int, not a torch.nn.Module"),
     "has no parameter": (
