@@ -32,7 +32,7 @@ REASONS = {
         "Much dropout lowers accuracy in training mode": BY_DEFINITION,
     },
     "04_augmentation_scheduler": {
-        "The running train accuracy ends above": BY_DEFINITION,
+        "After epoch {n} the running train accuracy": BY_DEFINITION,
     },
     "appendix_big_networks": {
         "FLOPs do not follow parameters": BY_DEFINITION,
