@@ -156,16 +156,3 @@ def significantly_better(study: dict[str, list[Run]], chosen: str) -> list[str]:
 def standard_error(accuracy: float) -> float:
     """That of an accuracy in percent, in points: binomial, for 10,000 images."""
     return math.sqrt(accuracy * (100 - accuracy) / 10_000)
-
-
-def standard_error_of_difference(run: Run, other: Run) -> float:
-    """The standard error, in points, of the difference between the two runs' last test accuracies.
-
-    For 10,000 test images each; differences between seeds come on top.
-    """
-    return math.hypot(standard_error(run.last.test_accuracy), standard_error(other.last.test_accuracy))
-
-
-def better(run: Run, other: Run, k: float) -> bool:
-    """Whether `run` ends above `other` by more than `k` times `standard_error_of_difference`."""
-    return run.last.test_accuracy - other.last.test_accuracy > k * standard_error_of_difference(run, other)
