@@ -29,7 +29,7 @@ RANGES = {
 }
 
 
-LARGEST = 1_000_000_000  # of any setting; more digits than a float has would be taken for a number, too
+LARGEST = 1e300  # of any setting: a whole number may be larger than any float
 
 
 def changed(recipe: Recipe, changes: dict) -> Recipe:
@@ -90,7 +90,7 @@ def _with(settings: Recipe | Augmentation | WarmupCosine | StepDecay, changes: d
             end = "" if high == math.inf else f" {'to below' if open_end else 'to'} {high}"
             raise DrillError(f"{key} = {value} is not in its range, from {low}{end}")
         if number and abs(value) > LARGEST:
-            raise DrillError(f"{key} is too large: choose a number up to {LARGEST:,}")
+            raise DrillError(f"{key} is too large: choose a number up to {LARGEST:g}")
     try:
         made = dataclass_of(kind, {**vars(settings), **changes})
     except TypeError as error:

@@ -27,7 +27,7 @@ def refused(path):
     start = time.monotonic()
     with pytest.raises(DrillError) as caught:
         checkpoint.load(path)
-    assert time.monotonic() - start < 5, "hangs"
+    assert time.monotonic() - start < 30, "hangs"
     message = str(caught.value)
     assert str(path) in message
     assert len(message) < 1000 + len(str(path))

@@ -74,7 +74,7 @@ def test_a_digit_may_fill_a_picture_and_what_lies_along_its_border_is_none(few):
     assert piece.box[1].start >= 150
 
 
-@pytest.mark.parametrize("scribble", ["zigzag", "blobs", "scrawl"])
+@pytest.mark.parametrize("scribble", ["zigzag", "blobs", "scrawl", "cross"])
 def test_scribbles_are_not_shaped_like_digits(scribble):
     shapes = []
     for number in range(0, 27, 9):  # on plain paper

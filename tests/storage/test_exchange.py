@@ -37,7 +37,8 @@ def test_its_logits_are_torchs_for_a_batch_of_any_size(exported, few, size):
     expected = model(images)
     (logits,) = session.run(["logits"], {"images": images.numpy()})
     assert expected.std() > 0.1, "logits that are all alike would show nothing"
-    torch.testing.assert_close(torch.from_numpy(logits), expected, atol=1e-5, rtol=1e-5)
+    # The order of sums, and with it the last digits, differs from processor to processor.
+    torch.testing.assert_close(torch.from_numpy(logits), expected, atol=2e-5, rtol=1e-5)
 
 
 def test_the_file_says_of_which_network_it_is_and_how_to_normalize(exported, few):

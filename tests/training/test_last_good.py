@@ -20,7 +20,7 @@ from mnist_drill.training.hooks import FiniteLoss
 from mnist_drill.training.setup import prepare
 from tests.training.interrupts import interrupted_in
 
-RECIPE = STAGE4.with_epochs(3)
+RECIPE = replace(STAGE4, epochs=3, batch_size=64)  # eight steps in an epoch of 500 images
 
 
 def trained(few, recipe=RECIPE, name="stage4"):
