@@ -85,6 +85,13 @@ def copy(mnist, tmp_path_factory):
     copy.edit("mnist_drill/stages.py", "STAGE4, Recipe\n", "STAGE4, STAGE5, Recipe\n")
     copy.edit("mnist_drill/stages.py", "        Stage(network=sprint,", RECORD + "        Stage(network=sprint,")
     copy.edit("tests/test_receptive_field.py", '"stage4": STAGE2}', '"stage4": STAGE2, "stage5": STAGE2}')
+    reasons = '    "04_augmentation_scheduler": {\n'
+    copy.edit(
+        "tests/notebooks/test_reasons.py",
+        reasons,
+        reasons.replace("04_augmentation_scheduler", "05_fifth")
+        + ('        "After epoch {n} the running train accuracy": BY_DEFINITION,\n    },\n' + reasons),
+    )
     # 2. Its evidence.
     copy.run("mnist_drill", "evidence", "stage5", "--device", "cpu")
     # 3. A notebook, from the previous one, executed; then what is rendered.
