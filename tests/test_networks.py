@@ -61,7 +61,7 @@ def test_definitions_are_equal_at_every_seed_and_differ_between_networks():
         name: definition(build(name, 2).eval()) for name in NETWORKS
     }
     assert definition(build("stage3", dropout=0.0)) == definition(build("stage4"))
-    assert len({definition(build(name)) for name in NETWORKS}) == 5
+    assert len({definition(build(name)) for name in ("stage1", "stage2", "stage3", "stage4", "sprint")}) == 5
 
 
 def block(**changes):
