@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from mnist_drill.cli.options import PATH
+from mnist_drill.cli.options import PATH, PathType
 from mnist_drill.errors import DrillError
 
 
 @click.command("judge")
-@click.argument("target", metavar="FILE[:NAME] | FOLDER")
+@click.argument("target", type=PathType(), metavar="FILE[:NAME] | FOLDER")
 @click.option("--rules", "rules_name", default="drill", show_default=True, metavar="NAME | FILE.toml",
               help="drill, classic, or a TOML file of rules.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1, 100), help="Number of seeds, instead of the rules'.")
@@ -34,8 +34,6 @@ def judge_command(
     """
     from mnist_drill.judge.rules import read_rules, with_seeds
 
-    if not target:
-        raise DrillError("the path is empty: name a file or a folder to judge")
     rules = with_seeds(read_rules(rules_name), seeds)
     if Path(target).is_dir():
         if first_seed is not None:

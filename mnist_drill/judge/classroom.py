@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import secrets
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,23 +107,18 @@ def judge_folder(
         sets = sets or Sets.load()
         jobs = jobs or cores()
         threads = max(1, cores() // jobs)
-        with zygote(*_closable(folder, out)) as processes, ThreadPoolExecutor(jobs) as pool:
+        with zygote(*_closable(folder, out)) as processes, processes.pool(jobs) as pool:
 
             def one(file: Path) -> Row:
                 options = {"quick": quick, "first_seed": first_seed, "speed": speed, "threads": threads}
                 return _judge_one(file, keys[file], out, rules=rules, sets=sets, processes=processes, **options)
 
             futures = [pool.submit(one, file) for file in missing]
-            try:
-                for future in as_completed(futures):
-                    row = future.result()
-                    rows[row.file] = row
-                    tell(f"{row.file}: {row.verdict}{row.values()['reason'] and ': '}{row.values()['reason']}")
-                    write_table(out, folder, rules, quick, rows)
-            except BaseException:  # Ctrl-C: the pool waits for its threads, and these for the processes
-                processes.stop()
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            for future in as_completed(futures):
+                row = future.result()
+                rows[row.file] = row
+                tell(f"{row.file}: {row.verdict}{row.values()['reason'] and ': '}{row.values()['reason']}")
+                write_table(out, folder, rules, quick, rows)
     return [rows[key] for key in sorted(rows)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,14 +34,10 @@ def examine(
     """Examines on `BATCH` images, (BATCH, 1, 28, 28) in [0, 1]; the two seeds differ."""
     probe = grey(images[:BATCH])
     one, other = seeds
-    with ThreadPoolExecutor(1) as beside:
+    with zygote.pool(1) as beside:
         brief = beside.submit(_talk, zygote, submission, probe, rules, [one], True)
-        try:
-            first = _talk(zygote, submission, probe, rules, [one, one, other], False)
-            examination = Examination(first, brief.result())
-        except BaseException:  # Ctrl-C: the pool waits for its thread, and that for a process
-            zygote.stop()
-            raise
+        first = _talk(zygote, submission, probe, rules, [one, one, other], False)
+        examination = Examination(first, brief.result())
     recorded = first.programs.get("seed 0")
     if recorded is None:
         return examination

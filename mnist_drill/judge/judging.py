@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -145,12 +144,8 @@ class _Judgement:
                           report.parameters.counted, self.on_epoch)  # fmt: skip
         measured = self._speed(trainer, recipe) if speed else None
         tasks = [Task(recipe, seed, split) for split in ("validation", "test") for seed in report.seeds]
-        with ThreadPoolExecutor(self.jobs) as pool:
-            try:
-                trained: list[Trained] = list(pool.map(trainer.train, tasks))
-            except BaseException:  # Ctrl-C: the pool waits for its threads, and these for the processes
-                self.processes.stop()
-                raise
+        with self.processes.pool(self.jobs) as pool:
+            trained: list[Trained] = list(pool.map(trainer.train, tasks))
         wanted = structure.recorded.program.structure
         findings = (*report.findings, *training_findings(trained, wanted, self.sets, self.rules))
         report = replace(

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,17 @@ class Zygote:
         self.connection.close()
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @contextmanager
+    def pool(self, threads: int) -> Iterator[ThreadPoolExecutor]:
+        """Threads that wait for processes. Ctrl-C ends these, since a pool waits for its threads."""
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                yield pool
+            except BaseException:
+                self.stop()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     @contextmanager
     def start(self, limits: Limits, seconds: float, threads: int = 1) -> Iterator[Process]:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from mnist_drill.course.statistics import Difference, welch
 from mnist_drill.course.tables import Table
-from mnist_drill.errors import DrillError
 from mnist_drill.judge.judging import judge
 from mnist_drill.judge.report import PASSED
-from mnist_drill.leaderboard.entries import RULES, fault, read_entry
+from mnist_drill.leaderboard.entries import RULES, check_folder, fault, read_entry
 from mnist_drill.storage.files import read_text
 
 if TYPE_CHECKING:
@@ -60,9 +59,8 @@ class Checked:
 def unknown_entries(folder: Path, known: Path, rules: Rules = RULES) -> list[Entry]:
     """The entries in a folder that are not, letter for letter, in the other one. Raises `DrillError` as `entries`."""
 
-    for each in (folder, known):
-        if not each.is_dir():
-            raise DrillError(f"cannot read {each}: there is no such folder")
+    check_folder(folder)
+    check_folder(known)
 
     def same(path: Path) -> bool:
         both = [(each, known / each.name) for each in (path, path.with_suffix(".py"), path.with_suffix(".toml"))]

@@ -79,8 +79,7 @@ def leaderboard() -> Path:
 
 def entries(folder: Path, rules: Rules = RULES) -> list[Entry]:
     """The entries in a folder, by name. Raises `DrillError` for no folder, and a report that may not stand there."""
-    if not folder.is_dir():
-        raise DrillError(f"cannot read {folder}: there is no such folder")
+    check_folder(folder)
     return [read_entry(path, rules) for path in sorted(folder.glob("*.json"))]
 
 
@@ -95,6 +94,12 @@ def read_entry(path: Path, rules: Rules = RULES) -> Entry:
     if why:
         raise DrillError(f"{path} is no entry of the leaderboard: {why}")
     return Entry(path, report, submission)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises `DrillError` where there is no such folder."""
+    if not folder.is_dir():
+        raise DrillError(f"cannot read {folder}: there is no such folder")
 
 
 def check_name(path: Path) -> None:
