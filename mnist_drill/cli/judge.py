@@ -8,14 +8,15 @@ import click
 
 from mnist_drill.cli.options import PATH, PathType
 from mnist_drill.errors import DrillError
+from mnist_drill.judge.rules import LARGEST_DRAWN_SEED, MOST_SEEDS
 
 
 @click.command("judge")
 @click.argument("target", type=PathType(), metavar="FILE[:NAME] | FOLDER")
 @click.option("--rules", "rules_name", default="drill", show_default=True, metavar="NAME | FILE.toml",
               help="drill, classic, or a TOML file of rules.")  # fmt: skip
-@click.option("--seeds", type=click.IntRange(1, 100), help="Number of seeds, instead of the rules'.")
-@click.option("--first-seed", type=click.IntRange(0, 2**31 - 1), metavar="N",
+@click.option("--seeds", type=click.IntRange(1, MOST_SEEDS), help="Number of seeds, instead of the rules'.")
+@click.option("--first-seed", type=click.IntRange(0, LARGEST_DRAWN_SEED), metavar="N",
               help="Seeds N, N + 1, … to repeat a judgement.  [default: drawn anew]")  # fmt: skip
 @click.option("--quick", is_flag=True, help="Judge everything but the training, in seconds.")
 @click.option("--jobs", type=click.IntRange(min=1),

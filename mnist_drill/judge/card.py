@@ -44,7 +44,7 @@ class Card:
         if report.no_fields:
             parts.append(f"The largest layers; no receptive fields: {report.no_fields}")
         if report.output:
-            parts.append(f"It printed:\n\n{textwrap.indent(report.output[:1000], '    ')}")
+            parts.append(f"It printed:\n\n{textwrap.indent(report.output, '    ')}")
         return "\n\n".join(parts)
 
 
@@ -68,15 +68,13 @@ def card(report: Report) -> str:
         if finding.verdict != PASSED:
             lines += _wrapped(" " * 17 + "why:  ", finding.why)
             lines += _wrapped(" " * 17 + "next: ", finding.next) if finding.next else []
-    facts = figures(report)
-    if facts:
-        lines += ["", *(line for name, value in facts.items() for line in _wrapped(f"  {name:30} ", value))]
+    lines += ["", *(line for name, value in figures(report).items() for line in _wrapped(f"  {name:30} ", value))]
     if report.layers:
         lines += ["", str(Table(HEADER, _layers(report)))]
         if report.no_fields:
             lines += _wrapped("", f"The largest layers; no receptive fields: {report.no_fields}")
     if report.output:
-        lines += ["", "It printed:", *textwrap.indent(report.output[:1000], "  ").splitlines()]
+        lines += ["", "It printed:", *textwrap.indent(report.output, "  ").splitlines()]
     return "\n".join(lines)
 
 

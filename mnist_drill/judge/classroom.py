@@ -15,6 +15,7 @@ from mnist_drill.errors import DrillError, Interrupted
 from mnist_drill.judge.judging import cores, draw_seeds, judge, zygote
 from mnist_drill.judge.page import TEMPLATES, write_page
 from mnist_drill.judge.report import EXIT_STATUS, UNKNOWN, Report
+from mnist_drill.judge.rules import LARGEST_DRAWN_SEED
 from mnist_drill.judge.sets import Sets
 from mnist_drill.judge.submission import in_text, read_submission
 from mnist_drill.storage.files import ensure_writable, read_json, write_atomically
@@ -159,7 +160,7 @@ def _first_seed(path: Path, rules: Rules) -> int:
     """The class's first seed: drawn at its beginning, the same for all of its submissions."""
     if path.exists():
         return read_json(path, _seed_of, "a class", "remove it, and the class is judged again at new seeds")
-    seed = secrets.randbelow(2**31 - 1 - rules.seeds)
+    seed = secrets.randbelow(LARGEST_DRAWN_SEED - rules.seeds)
     write_atomically(path, json.dumps({"format": FORMAT, "first_seed": seed}) + "\n")
     return seed
 

@@ -27,15 +27,11 @@ ARITHMETIC = ("add", "sub", "mul", "div", "rsub", "pow", "addcmul", "where")
 
 def count(program: Program, held: list[dict]) -> Parameters:
     """The numbers of a program that the judge carried out; `held` are the parameters that the network registers."""
-    entering, as_statistics, numbers = set(), set(), 0
-    for name, args, kwargs, _ in program.calls:
-        norm = "batch_norm" in name
-        for place, argument in enumerate([*args, *kwargs.values()]):
-            for number in _tensors(argument):
-                (as_statistics if norm and place in STATISTICS else entering).add(number)
+    numbers = 0
+    for name, args, _, _ in program.calls:
         if base(name).rstrip("_") in ARITHMETIC:
             numbers += sum(isinstance(value, float) and not value.is_integer() for value in args)
-    statistics = (as_statistics - entering) & program.constants.keys()
+    statistics = _running_statistics(program)
     by_memory: dict[int, list[int]] = defaultdict(list)
     for number in program.constants:
         if number not in statistics:
@@ -61,13 +57,26 @@ def count(program: Program, held: list[dict]) -> Parameters:
 
 
 def hidden_names(program: Program, held: list[dict]) -> list[str]:
-    """What enters the operations and is no registered parameter, with its shape, the largest first."""
-    registered = {each["memory"] for each in held}
+    """What enters the operations and is counted, but no registered parameter, with its shape, the largest first."""
+    registered, statistics = {each["memory"] for each in held}, _running_statistics(program)
     found = {
-        number: value for number, value in program.constants.items() if program.shared.get(number) not in registered
+        number: value
+        for number, value in program.constants.items()
+        if number not in statistics and program.shared.get(number) not in registered
     }
     order = sorted(found, key=lambda number: -found[number].numel())
     return [f"{program.names.get(n, 'a constant')} {tuple(found[n].shape)}" for n in order]
+
+
+def _running_statistics(program: Program) -> set[int]:
+    """The constants that enter batch norm as its running mean and variance, and enter nothing else."""
+    entering, as_statistics = set(), set()
+    for name, args, kwargs, _ in program.calls:
+        norm = "batch_norm" in name
+        for place, argument in enumerate([*args, *kwargs.values()]):
+            for number in _tensors(argument):
+                (as_statistics if norm and place in STATISTICS else entering).add(number)
+    return (as_statistics - entering) & program.constants.keys()
 
 
 def _elements(values: list[Tensor]) -> int:

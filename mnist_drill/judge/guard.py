@@ -78,8 +78,8 @@ class Output:
     @property
     def text(self) -> str:
         """All of it, or its beginning and its end."""
-        if self.size <= len(self.end):
-            return self.end.decode(errors="replace")
+        if self.size <= 2 * KEPT:  # what follows the beginning is at the end, or none of it is missing
+            return (self.begin + self.end[len(self.end) - (self.size - len(self.begin)) :]).decode(errors="replace")
         gap = f"\n… {self.size:,} bytes in all …\n"
         return self.begin.decode(errors="replace") + gap + self.end.decode(errors="replace")
 

@@ -19,7 +19,7 @@ from mnist_drill.errors import DrillError
 from mnist_drill.judge import protocol
 from mnist_drill.judge.layers import layers_of
 from mnist_drill.judge.loading import Loaded
-from mnist_drill.judge.program import BATCH, Program, Recorder
+from mnist_drill.judge.program import BATCH, SIZES, Program, Recorder
 from mnist_drill.judge.replaying import replay
 from mnist_drill.judge.watching import Outside, watch_functions
 from mnist_drill.recipes import Recipe
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-SIZES = (1, 2, 3, 7, 31, BATCH)  # of batches that a network is given
 OUT_OF_MEMORY = re.compile(r"can't allocate memory|not enough memory|std::bad_alloc|Cannot allocate memory|MemoryError")
 
 
@@ -126,7 +125,7 @@ def train(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
     with speaker.at("training", file):
         training = prepare(network, recipe, train_set, head["seed"], progress=False)
         for epoch in range(1, recipe.epochs + 1):
-            speaker.say({"at": f"training, epoch {epoch}"})
+            speaker.say({"at": f"training, epoch {epoch}", "epoch": epoch})
             start = time.perf_counter()
             score = train_epoch(training.model, training.batches(epoch), training.optimizer, training.after_step)
             if training.loss_check.fault:

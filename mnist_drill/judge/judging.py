@@ -15,12 +15,12 @@ from mnist_drill.benchmark.flops import flops_per_image
 from mnist_drill.errors import DrillError
 from mnist_drill.judge.examination import examine
 from mnist_drill.judge.processes import Zygote
-from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN, Finding, Report, Speed
-from mnist_drill.judge.rules import PRESETS
+from mnist_drill.judge.report import PASSED, UNKNOWN, Finding, Report, Speed
+from mnist_drill.judge.rules import LARGEST_DRAWN_SEED, PRESETS
 from mnist_drill.judge.sets import Sets
 from mnist_drill.judge.structure import Structure
 from mnist_drill.judge.submission import Submission, read_submission
-from mnist_drill.judge.trainings import CPU, Task, Trained, Trainer, seconds_per_epoch
+from mnist_drill.judge.trainings import CPU, Task, Trained, Trainer
 from mnist_drill.judge.verdicts import confusion_of, errors_of, not_trained, recipe_finding, training_findings
 from mnist_drill.networks import stage4
 from mnist_drill.recipes import STAGE4, Recipe
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from mnist_drill.judge.rules import Rules
     from mnist_drill.runs import Epoch
 
-LARGEST_SEED = 2**31 - 1  # of those that are drawn
 SPEED_IMAGES, SPEED_TURNS = 6_000, 3
 REFERENCE = Submission("stage4.py", "from mnist_drill.networks import stage4 as network\n", recipe=STAGE4)
 
@@ -45,7 +44,7 @@ def draw_seeds(count: int, first: int | None = None) -> tuple[int, ...]:
         return tuple(range(first, first + count))
     seeds: set[int] = set()
     while len(seeds) < count:
-        seeds.add(secrets.randbelow(LARGEST_SEED))
+        seeds.add(secrets.randbelow(LARGEST_DRAWN_SEED))
     return tuple(sorted(seeds))
 
 
@@ -122,7 +121,8 @@ class _Judgement:
         if quick:
             return report
         if report.verdict != PASSED:
-            return replace(report, findings=(*findings, *not_trained(f"{_first(findings)} did not pass")))
+            decides = next(each.rule for each in findings if each.verdict == report.verdict)
+            return replace(report, findings=(*findings, *not_trained(f"{decides!r} did not pass")))
         return self._trained(report, structure, recipe, speed)
 
     def _recipe(self, told: object) -> tuple[Recipe, Finding]:
@@ -167,17 +167,11 @@ class _Judgement:
         reference = replace(trainer, submission=REFERENCE)
         ours, theirs = [], []
         for _ in range(SPEED_TURNS):
-            ours.append(seconds_per_epoch(trainer, recipe, images))
-            theirs.append(seconds_per_epoch(reference, STAGE4, images))
+            ours.append(trainer.seconds_per_epoch(recipe, images))
+            theirs.append(reference.seconds_per_epoch(STAGE4, images))
         if None in ours or None in theirs:
             return None
         return Speed(len(images), tuple(ours), tuple(theirs))
-
-
-def _first(findings: list[Finding]) -> str:
-    """The rule that decides against a training."""
-    verdict = FAILED if any(each.verdict == FAILED for each in findings) else UNKNOWN
-    return repr(next(each.rule for each in findings if each.verdict == verdict))
 
 
 def _printable(output: str) -> str:

@@ -38,15 +38,14 @@ def page(report: Report) -> str:
 
 def _curves(report: Report) -> str:
     """Accuracy by epoch, a line for each run, as SVG; empty without runs."""
-    runs = [run for run in report.runs if run.epochs]
-    if not runs:
+    if not report.runs:
         return ""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     for axis, split in zip(axes, ("validation", "test"), strict=True):
-        for run in (run for run in runs if run.evaluated_on == split):
+        for run in (run for run in report.runs if run.evaluated_on == split):
             epochs = [row.epoch for row in run.epochs]
             axis.plot(
                 epochs, [row.test_accuracy for row in run.epochs], marker="o", markersize=3, label=f"seed {run.seed}"

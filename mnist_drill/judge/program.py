@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 IMAGES = 0  # the number of the tensor that the program is given
 BATCH = 100  # images that a program is recorded on, and carried out on
+SIZES = (1, 2, 3, 7, 31, BATCH)  # of batches that a network is given
 MOST_CALLS = 20_000
 NAMES = ("dtype", "layout", "memory_format")  # kinds of torch's constants that are arguments
 
@@ -50,18 +51,16 @@ class Program:
             "strides": strides, "fault": self.fault, "from_images": self.from_images,
         }  # fmt: skip
 
-    def tensors(self, prefix: str = "") -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Tensor]:
         """The constants' values by number."""
-        return {
-            f"{prefix}{n}": x.detach().clone(memory_format=torch.contiguous_format) for n, x in self.constants.items()
-        }
+        return {str(n): x.detach().clone(memory_format=torch.contiguous_format) for n, x in self.constants.items()}
 
     @classmethod
-    def from_parts(cls, head: dict, tensors: dict[str, Tensor], prefix: str = "") -> Program:
+    def from_parts(cls, head: dict, tensors: dict[str, Tensor]) -> Program:
         """The inverse of `head` and `tensors`. Raises KeyError, TypeError, ValueError or AttributeError otherwise."""
         constants = {}
         for number, (shape, stride) in head["strides"].items():
-            value = tensors[f"{prefix}{number}"]
+            value = tensors[str(number)]
             if list(value.shape) != shape:
                 raise ValueError(f"constant {number} is not of its shape")
             constants[int(number)] = _laid_out(value, stride)

@@ -19,10 +19,7 @@ EXIT_STATUS = {PASSED: 0, FAILED: 1, UNKNOWN: 2}
 class Finding:
     """One rule: its verdict, what was found, the reason for the rule, and what to look at next."""
 
-    rule: (
-        str  # "loads", "shape", "parameters", "alone", "repeatable", "initialization", "unpatched", "parts", "recipe",
-    )
-    # "accuracy" or "shifted"
+    rule: str  # a key of `structure.WHY` or `verdicts.WHY`
     verdict: str  # PASSED, FAILED or UNKNOWN
     found: str
     why: str
@@ -99,9 +96,8 @@ class Report:
     mflops: float | None = None  # million floating-point operations per image
     mflops_of_stage4: float | None = None
     speed: Speed | None = None
-    runs: tuple[
-        Run, ...
-    ] = ()  # trained on the split and evaluated on the validation set, then on all and on the test set
+    # Trained on the split and evaluated on the validation set, then trained on all and evaluated on the test set.
+    runs: tuple[Run, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()  # of the last run on the test set: rows are labels, columns predictions
     errors: tuple[Error, ...] = ()  # the most confident ones of that run
     output: str = ""  # what the submission printed

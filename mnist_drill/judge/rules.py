@@ -11,6 +11,7 @@ GLOBAL_POOL, FULLY_CONNECTED = "global average pooling", "fully connected layer"
 PARTS = (BATCH_NORM, DROPOUT, GLOBAL_POOL, FULLY_CONNECTED)
 EITHER = " or "  # between two parts of which one is enough
 MOST_SEEDS = 100
+LARGEST_DRAWN_SEED = 2**31 - 1
 LARGEST_LIMIT = 1_000_000  # which means none: eleven days, or a petabyte of memory
 
 
@@ -101,7 +102,7 @@ def read_rules(name: str) -> Rules:
         raise unknown("rules", name, PRESETS, f"{', '.join(PRESETS)}, or a TOML file")
     values = read_toml(path)
     preset = values.pop("preset", "drill")
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         raise unknown(f"preset in {path},", str(preset), PRESETS)
     base = PRESETS[preset]
     limits = values.pop("limits", {})

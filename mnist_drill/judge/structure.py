@@ -10,7 +10,7 @@ from mnist_drill.judge.comparing import answered, apart, in_words, size, toleran
 from mnist_drill.judge.counting import count, hidden_names
 from mnist_drill.judge.initialization import initialization
 from mnist_drill.judge.parts import parts_of
-from mnist_drill.judge.program import BATCH, NotReplayable, operation
+from mnist_drill.judge.program import BATCH, SIZES, NotReplayable, operation
 from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN, Finding, Layer, Parameters
 from mnist_drill.judge.rules import EITHER
 from mnist_drill.judge.talk import NONSENSE, line
@@ -108,17 +108,20 @@ class Structure:
         )
 
     def _shape(self) -> Finding:
-        wrong = [
-            answer.error or f"with {name}: the answer has shape {line(answer.shape)}"
-            for name, answer in self.talk.answers.items()
-            if answer.error or answer.shape != [size(name), 10] or answer.logits is None
-        ]
+        wrong = []
+        for name, answer in self.talk.answers.items():
+            if answer.error:
+                wrong.append(answer.error)
+            elif answer.shape != [size(name), 10]:
+                wrong.append(f"with {name}: the answer has shape {line(answer.shape)}")
+            elif answer.logits is None:
+                wrong.append(f"with {name}: the answer is not of floating-point numbers")
         if wrong:
             advice = "Print the shape after each layer, for 1 image and for 7; the number of images is x.shape[0]."
             return self._finding("shape", FAILED, wrong[0], advice)
         if any(not answer.logits.isfinite().all() for answer in self.talk.answers.values()):
             return self._finding("shape", FAILED, "an answer is not finite", "Look for a division or logarithm of 0.")
-        if len(self.talk.answers) < 8:
+        if len(self.talk.answers) < len(SIZES) + 2:  # the last one again, and backwards
             return self._unknown("shape")
         return self._finding("shape", PASSED, "(N, 1, 28, 28) → (N, 10) for every N that was tried")
 
@@ -264,10 +267,11 @@ class Structure:
 
     def _step(self) -> Finding:
         told = self.talk.facts.get("training")
-        if not isinstance(told, dict):
+        if told is None:
             return self._unknown("step", advice="Train the network for one step: forward, cross-entropy, backward.")
-        if told.get("moved"):
-            found = f"a forward pass in training mode changes {line(told['moved'][0])}"
+        if moved := told.get("moved"):
+            first = moved[0] if isinstance(moved, list) else moved
+            found = f"a forward pass in training mode changes {line(first)}"
             return self._finding("step", FAILED, found, "Remove what assigns to parameters in `forward`.")
         if not told.get("graded"):
             advice = "Look for .detach(), no_grad, requires_grad = False, or a tensor that is no nn.Parameter."

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from mnist_drill.judge.rules import Limits
 
 NONSENSE = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError, RuntimeError)
-# What is kept of what is said; the rest could be without end.
-KNOWN = ("closed", "at", "error", "kind", "name", "recipe", "outside", "layers", "tensors", "training", "replaced",
-         "diverged", "finished")  # fmt: skip
+# What is kept of what is said, and its type; the rest could be without end.
+KNOWN = {
+    "closed": list, "at": str, "error": str, "kind": str, "name": str, "recipe": dict | None, "outside": list,
+    "layers": dict, "tensors": list, "training": dict, "replaced": list, "epoch": int, "diverged": str,
+    "finished": bool,
+}  # fmt: skip
 MOST_ANSWERS = 10
 PROGRAMS = ("seed 0", "seed 1", "seed 2", "trained")
 
@@ -75,11 +78,16 @@ class Talk:
                 return "answers"
             if head["program"] not in PROGRAMS:
                 raise ValueError("a program of another name")
-            facts = {key: float(head[key]) for key in ("train_loss", "train_accuracy", "seconds") if key in head}
+            measured = ("train_loss", "train_accuracy", "seconds") if head["program"] == "trained" else ()
+            facts = {key: float(head[key]) for key in measured}
             self.programs[str(head["program"])] = Recorded(Program.from_parts(head, tensors), answer, facts)
             return "program"
-        self.facts.update({key: head[key] for key in KNOWN if key in head})
-        return next(iter(head))
+        said = {key: head[key] for key in KNOWN if key in head}
+        for key, value in said.items():
+            if not isinstance(value, KNOWN[key]):
+                raise TypeError(f"{key} of another type")
+        self.facts.update(said)
+        return next(iter(head), "")
 
     def listen_to_all(self, process: Process) -> None:
         """Takes messages until there is none."""

@@ -86,13 +86,13 @@ class Trainer:
             self._begin(task, train_set, process)
             self._give_sets(task, train_set, evaluation_set, replayer)
             while len(rows) < task.recipe.epochs and (kind := talk.listen(process)) is not None:
-                if kind != "program":
+                if kind != "program" or "trained" not in talk.programs:
                     if "diverged" in talk.facts:
                         break
                     continue
-                logits = self._carried_out(talk, replayer, "evaluation", trained)
+                logits = self._carried_out(talk, replayer, "evaluation", len(evaluation_set), trained)
                 if logits is None:
-                    return trained
+                    break
                 facts, score = talk.programs["trained"].facts, _score(logits, evaluation_set)
                 trained.logits = logits
                 rows.append(Epoch(len(rows) + 1, facts["train_loss"], facts["train_accuracy"], score.loss,
@@ -111,6 +111,19 @@ class Trainer:
             trained.run = self._run(task, rows, score or Score(math.nan, math.nan), trained)
         return trained
 
+    def seconds_per_epoch(self, recipe: Recipe, images: LabeledImages) -> float | None:
+        """Seconds to train on some images, once, by the judge's clock; None where it does not get there."""
+        seconds = 60 * self.rules.limits.minutes_to_train
+        talk, start = Talk(self.rules.limits, seconds), None
+        with self.zygote.start(self.rules.limits, seconds, self.threads) as process:
+            self._begin(Task(recipe.with_epochs(1), 0, "validation"), images, process)
+            while (kind := talk.listen(process)) is not None:
+                if kind == "program":
+                    return start and time.perf_counter() - start
+                if start is None and talk.facts.get("epoch") == 1:
+                    start = time.perf_counter()
+        return None
+
     def _begin(self, task: Task, train_set: LabeledImages, process: Process) -> None:
         head = {"job": "train", "seed": task.seed, "recipe": _plain(task.recipe)}
         given = {"images": grey(train_set.images), "labels": train_set.labels.byte()}
@@ -125,29 +138,30 @@ class Trainer:
         replayer.ask({"job": "replay"}, given)
         replayer.answer()  # what is closed to it
 
-    def _carried_out(self, talk: Talk, replayer: Process, on: str, trained: Trained) -> Tensor | None:
-        """The logits of the program that the network has become; None, and why, where it cannot be carried out."""
+    def _carried_out(self, talk: Talk, replayer: Process, on: str, images: int, trained: Trained) -> Tensor | None:
+        """The logits of the program that the network has become, (images, 10); None, and why, where it gives none."""
         program = talk.programs["trained"].program
         replayer.ask({"on": on, "program": program.head()}, program.tensors())
         head, tensors = replayer.answer() or ({"not_replayable": "it takes too much time or memory to evaluate"}, {})
         if "not_replayable" in head:
             trained.why = str(head["not_replayable"])
             return None
-        if tensors["logits"].shape != (len(tensors["logits"]), 10):
+        logits = tensors["logits"]
+        if logits.shape != (images, 10):
             trained.why = "after training its answers have another shape"
             return None
-        return tensors["logits"]
+        return logits
 
     def _finish(
         self, task: Task, talk: Talk, process: Process, replayer: Process, train_set: LabeledImages, trained: Trained
     ) -> Score | None:
         """After the last epoch: the score on the training set and, where it trained on all, the moved test images."""
-        logits = self._carried_out(talk, replayer, "train", trained)
+        logits = self._carried_out(talk, replayer, "train", len(train_set), trained)
         if logits is None:
             return None
         score = _score(logits, train_set)
         if task.evaluated_on == "test":
-            trained.shifted = self._carried_out(talk, replayer, "shifted", trained)
+            trained.shifted = self._carried_out(talk, replayer, "shifted", len(self.sets.shifted), trained)
             if trained.shifted is None:
                 return None
             both = torch.cat([self.sets.test_set.images, self.sets.shifted.images])
@@ -181,22 +195,6 @@ class Trainer:
             evaluated_on=task.evaluated_on,
             stopped=trained.why[:300],
         )
-
-
-def seconds_per_epoch(trainer: Trainer, recipe: Recipe, images: LabeledImages) -> float | None:
-    """Seconds to train the submission on some images, once, by the judge's clock; None where it does not get there."""
-    seconds = 60 * trainer.rules.limits.minutes_to_train
-    talk = Talk(trainer.rules.limits, seconds)
-    task = Task(recipe.with_epochs(1), 0, "validation")
-    with trainer.zygote.start(trainer.rules.limits, seconds, trainer.threads) as process:
-        trainer._begin(task, images, process)
-        start = None
-        while (kind := talk.listen(process)) is not None:
-            if kind == "program":
-                return start and time.perf_counter() - start
-            if talk.doing == "training, epoch 1":
-                start = time.perf_counter()
-    return None
 
 
 def _score(logits: Tensor, dataset: LabeledImages) -> Score:

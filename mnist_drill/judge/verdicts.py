@@ -44,7 +44,8 @@ def not_trained(why: str) -> list[Finding]:
 
 
 def training_findings(trained: Sequence[Trained], structure: list, sets: Sets, rules: Rules) -> list[Finding]:
-    """Of trainings that were evaluated on the test set; `structure` is that of the program that was examined."""
+    """Of all trainings; accuracy and shifted are judged by those on all images. `structure` is that of the program that
+    was examined."""
     findings = []
     fault = _fault(trained, structure, sets)
     if fault:

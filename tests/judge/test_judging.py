@@ -12,6 +12,7 @@ from mnist_drill.judge.rules import PRESETS, Limits
 from mnist_drill.judge.sets import grey
 from mnist_drill.recipes import PLAIN, STAGE4
 from mnist_drill.train import fit
+from tests.judge.test_submissions import SPEAKS
 
 RULES = replace(PRESETS["drill"], epochs=2, seeds=1, accuracy=20.0, shift_drop=20.0, limits=Limits(minutes_to_train=2))
 PLAIN_SMALL = """
@@ -132,6 +133,10 @@ def test_a_stored_hash_of_each_test_image_is_caught(few_sets, processes, tmp_pat
     assert report.runs[-1].last.test_accuracy < 99
 
 
+EMPTY = {"program": "seed 0", "calls": [], "result": None, "names": {}, "shared": {}, "strides": {}, "fault": "",
+         "from_images": True}  # fmt: skip
+
+
 @pytest.mark.judge
 @pytest.mark.parametrize(
     ("change", "rule", "found"),
@@ -141,12 +146,15 @@ def test_a_stored_hash_of_each_test_image_is_caught(few_sets, processes, tmp_pat
         ("raise ValueError('tired')", "accuracy", "tired"),
         ("torch.Tensor.std = None", "trained", "torch.Tensor.std"),
         ("x = x * float('inf')", "accuracy", "loss nan"),
+        ("say({'program': 'trained'})", "accuracy", "told the judge what cannot be"),
+        (f"say({EMPTY!r})", "accuracy", ""),
     ],
-    ids=["another network", "hangs", "raises", "patches", "diverges"],
+    ids=["another network", "hangs", "raises", "patches", "diverges", "claims", "claims another program"],
 )  # fmt: skip
 def test_what_a_network_does_only_while_it_is_trained(few_sets, processes, tmp_path, change, rule, found):
     later = f"if self.training: COUNT.append(1)\n        if len(COUNT) > 20:\n            {change}"
     text = f"{PLAIN_SMALL}\n    def forward(self, x):\n        {later}\n        return self.small(x)\n\nCOUNT = []\n"
+    text += SPEAKS
     # Only what hangs is to reach the limit, however busy the machine is.
     rules = replace(RULES, limits=Limits(minutes_to_train=0.25 if change.startswith("while") else 2))
     report = judged(tmp_path, text, few_sets, processes, rules, speed=False)
@@ -164,3 +172,13 @@ def test_a_network_trained_without_augmentation_keeps_its_accuracy_when_images_m
                     sets, processes, speed=False)  # fmt: skip
     assert report.finding("shifted").verdict == PASSED, report.findings
     assert report.runs[-1].last.test_accuracy > 80
+
+
+@pytest.mark.judge
+def test_answers_of_another_shape_after_training_are_reported(few_sets, processes, tmp_path):
+    counted = "if self.training:\n            COUNT.append(1)"
+    later = "logits = self.small(x)\n        return logits[:7] if len(COUNT) > 20 and not self.training else logits"
+    text = f"{PLAIN_SMALL}\n    def forward(self, x):\n        {counted}\n        {later}\n\nCOUNT = []\n"
+    report = judged(tmp_path, text, few_sets, processes, speed=False)
+    assert report.verdict != PASSED
+    assert report.finding("accuracy").verdict == UNKNOWN, report.findings

@@ -81,6 +81,68 @@ def test_a_wrong_one_fails_for_what_is_wrong(few_sets, processes, name, rule, fo
     check(judge(WRONG / f"{name}.py", rules=RULES, quick=True, sets=few_sets, processes=processes), FAILED, rule, found)
 
 
+SPEAKS = """
+import json, os, struct
+
+def say(head):
+    text = json.dumps(head).encode()
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, struct.pack(">II", len(text), 0) + text)
+        except OSError:
+            pass
+"""
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{}],
+        [{"closed": 5}],
+        [{"recipe": [1]}],
+        [{"name": "a network"}, {"training": {"moved": 5}}],
+        [{"name": "a network"}, {"training": 5}],
+        [{"program": "trained"}],
+    ],
+    ids=str,
+)
+def test_whatever_it_says_in_the_judges_language_there_is_a_report(few_sets, processes, tmp_path, messages):
+    path = tmp_path / "speaks.py"
+    path.write_text(f"{SPEAKS}\nfor head in {messages!r}:\n    say(head)\nos._exit(0)\n")
+    report = judge(path, rules=RULES, quick=True, sets=few_sets, processes=processes)
+    assert report.verdict != PASSED
+    assert report.finding("loads").verdict == UNKNOWN
+
+
+def test_whole_numbers_are_no_logits_and_it_says_so(few_sets, processes, tmp_path):
+    path = tmp_path / "whole.py"
+    path.write_text(NETWORK.format("self.last(x.flatten(1)).round().long()"))
+    report = judge(path, rules=RULES, quick=True, sets=few_sets, processes=processes)
+    check(report, FAILED, "shape", "not of floating-point numbers")
+
+
+def test_running_statistics_are_not_what_it_is_told_to_look_for(few_sets, processes, tmp_path):
+    path = tmp_path / "scaled.py"
+    path.write_text(NETWORK.format("self.last(self.norm(x).flatten(1)) * 0.3"))
+    report = judge(path, rules=RULES, quick=True, sets=few_sets, processes=processes)
+    found = report.finding("parameters").found
+    assert "1 in numbers in its operations" in found
+    assert "running" not in found
+
+
+NETWORK = """
+from torch import nn
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.last = nn.BatchNorm2d(1), nn.Linear(784, 10)
+
+    def forward(self, x):
+        return {}
+"""
+
+
 def test_a_right_one_passes_in_seconds_and_with_its_figures(few_sets, processes):
     report = judge(RIGHT / "skips.py", rules=RULES, quick=True, sets=few_sets, processes=processes)
     assert (report.verdict, report.exit_status, report.quick) == (PASSED, 0, True)
