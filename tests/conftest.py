@@ -1,11 +1,17 @@
 import http.server
 import os
+import signal
 import threading
+from pathlib import Path
 
 # Side by side, by pytest-xdist, each process takes its share of the cores, and so do those that its tests start.
 if WORKERS := os.environ.get("PYTEST_XDIST_WORKER_COUNT"):
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(WORKERS))))
     os.environ.pop("PYTEST_ADDOPTS", None)  # for a pytest that a test starts
+
+# A shell that starts its jobs in the background has them ignore Ctrl-C, which some tests press.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import matplotlib
 import pytest
@@ -14,6 +20,20 @@ from mnist_drill import data, train
 from mnist_drill.storage import mnist as source
 
 matplotlib.use("Agg")
+
+
+# Those that take longest, which are begun first: the last ones that run side by side are short then.
+LONGEST = (
+    "test_fifth_stage.py", "notebooks/test_execution.py", "faults/test_kills.py", "zoo/test_adapted.py",
+    "cli/test_study.py", "evidence/test_collect.py", "test_workflows.py", "inside/test_trained.py",
+    "course/test_built_site.py", "cli/test_studies.py", "benchmark/test_report.py", "notebooks/test_your_network.py",
+    "inputs/test_reading.py", "study/test_many_runs.py", "inputs/test_pictures.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")

@@ -76,6 +76,9 @@ class Copy:
 def copy(mnist, tmp_path_factory):
     """The three steps, done."""
     copy = Copy(tmp_path_factory.mktemp("copy"))
+    # On few images: what is asked for here is names, rows and seeds, and no accuracy.
+    loaded = "    return train_set, test_set\n\n\ndef split"
+    copy.edit("mnist_drill/data.py", loaded, loaded.replace("train_set, test_set", "train_set[:1000], test_set[:500]"))
     # 1. A network, a recipe, and a record.
     path = copy.root / "mnist_drill" / "networks.py"
     path.write_text(path.read_text() + NETWORK)

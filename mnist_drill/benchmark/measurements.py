@@ -180,8 +180,8 @@ def inference_latency(device: torch.device, rounds: int) -> dict[str, dict[str, 
     return results
 
 
-def peak_memory() -> float | None:
-    """Peak resident megabytes of a process that trains `stage4` for an epoch.
+def peak_memory(name: str = "stage4") -> float | None:
+    """Peak resident megabytes of a process that trains a network of the course for an epoch.
 
     None where the system does not say, or where the process fails.
     """
@@ -192,7 +192,7 @@ def peak_memory() -> float | None:
     package_in = Path(__file__).resolve().parents[2]
     variables = {**os.environ, "MNIST_DRILL_DATA": str(data_folder().resolve())}
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "mnist_drill", "train", "stage4", "--epochs", "1", "--out", folder]
+        command = [sys.executable, "-m", "mnist_drill", "train", name, "--epochs", "1", "--out", folder]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=package_in, env=variables)
         _, status, used = os.wait4(process.pid, 0)
     if status:

@@ -187,6 +187,8 @@ def margins(claims: Iterable[Claim], *runs: Run, seeds: Sequence[Run] = ()) -> T
         name, limit = claim.bound
         _, sign, direction = BOUNDS[name]
         values = [claim.measured(seed, *runs[1:]) for seed in seeds]
+        if any(map(math.isnan, values)):  # such a seed has nothing to measure, and no figure is closer to a miss
+            values = []
         closest = min(values, key=lambda value: direction * (value - limit), default=math.nan)
         deviation = statistics.stdev(values) if len(values) > 1 else math.nan
         margin = math.inf if deviation == 0 else direction * (closest - limit) / deviation

@@ -103,6 +103,7 @@ def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0, path: Pa
             epochs = [row.epoch for row in run.epochs]
             axis.plot(epochs, accuracies(run, part), color=colour, marker="o", markersize=3, label=run.name)
         axis.set(title=f"{part} accuracy", xlabel="epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     axes[0].set(ylabel="%", ylim=(lowest, 100))
@@ -116,6 +117,7 @@ def losses(run: Run) -> None:
         axis.plot([row.epoch for row in run.epochs], [getattr(row, f"{part}_loss") for row in run.epochs],
                   color=colour, marker="o", markersize=3, label=part)  # fmt: skip
     axis.set(yscale="log", xlabel="epoch", ylabel="cross-entropy", title=run.name)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3, which="both")
     axis.legend(fontsize=8)
     show(figure, description=descriptions.losses(run))

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from mnist_drill.course import photographs as figures
 from mnist_drill.inputs import paper, pictures, reading, segments
+from mnist_drill.inside import trained
+from mnist_drill.inside.network import outputs_of, with_values
 from mnist_drill.models import build
-from mnist_drill.stages import STAGES
-from mnist_drill.train import fit
 from tests.inputs import judged, photographs
 
 
@@ -109,18 +110,22 @@ def test_what_is_stored_is_what_was_asked_for():
         assert kinds[kind]["now"] >= kinds[kind]["before"] - 1  # a picture
 
 
-@pytest.fixture(scope="module")
-def classifier(mnist):
-    """Stage 4 after two epochs, which is less than it reaches after fifteen."""
-    model = build("stage4", 1)
-    options = {"name": "stage4", "seed": 1, "device": "cpu", "progress": False, "on_epoch": lambda row: None}
-    fit(model, STAGES["stage4"].recipe.with_epochs(2), mnist[0], mnist[1][:1000], **options)
-    return model
+class StoredStage4(nn.Module):
+    """Stage 4 with the weights that the package ships."""
+
+    def __init__(self):
+        super().__init__()
+        _, steps, epochs = trained.load("stage4")
+        self.steps = with_values(steps, epochs[-1])
+        self.place = nn.Parameter(torch.empty(0))  # where it computes
+
+    def forward(self, images):
+        return outputs_of(self.steps, images)[-1].flatten(1)
 
 
 @pytest.mark.slow
-def test_photographs_are_classified_and_pages_without_a_digit_are_refused(classifier, mnist):
-    count = 16
+def test_photographs_are_classified_and_pages_without_a_digit_are_refused(mnist):
+    classifier, count = StoredStage4(), 16
     right = {kind: judged.judged(classifier, kind, mnist[1], count)["now"] for kind in photographs.KINDS}
     assert min(right.values()) >= count - 3, right
     assert sum(right.values()) >= 0.93 * count * len(right), right
