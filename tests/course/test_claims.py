@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from mnist_drill.course.claims import claim, judge, margins, targets
+from mnist_drill.course.targets import every_one_of_the_last
 from tests.course.runs import RUN, ending
 
 
@@ -111,4 +112,10 @@ def test_margins_are_of_the_closest_seed_in_standard_deviations():
 
 def test_margins_of_a_run_that_has_nothing_to_measure_are_dashes():
     ninth = claim("The ninth epoch is good", measure=lambda run: run.epochs[8].test_accuracy, least=99)
-    assert margins([ninth], RUN, seeds=[RUN]).rows == [["The ninth epoch is good", "≥ 99", "–", "–", "–"]]
+    for seeds in ([RUN], [RUN] * 3):
+        assert margins([ninth], RUN, seeds=seeds).rows == [["The ninth epoch is good", "≥ 99", "–", "–", "–"]]
+
+
+def test_margins_of_fewer_epochs_than_a_claim_asks_for_are_dashes():
+    (row,) = margins([every_one_of_the_last(5, least=97)], RUN, seeds=[RUN] * 3).rows
+    assert row[2:] == ["–", "–", "–"]
