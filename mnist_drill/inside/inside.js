@@ -135,6 +135,7 @@ export function render({ model, el }) {
       showTraining(kept);
       schedule();
     } catch (error) {
+      if (chosen !== next) return;
       chosen = before;
       for (const radio of controls.querySelectorAll("input[type=radio]")) radio.checked = radio.value === before.name;
       fail(error.message);

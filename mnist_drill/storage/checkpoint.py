@@ -58,8 +58,6 @@ def read(path: Path, network: str | None = None) -> tuple[nn.Module, str, dict]:
         raise DrillError(f"{path} is not a file: name a checkpoint")
     try:
         content = _read_safetensors(path) if path.suffix.lower() == SAFETENSORS else read_archive(path)
-    except FileNotFoundError as error:
-        raise DrillError(f"cannot read {path}: {error.strerror}") from None
     except OSError as error:
         raise DrillError(f"cannot read {path}: {error.strerror or error}") from None
     except Exception as error:  # whatever a damaged or hostile file makes the readers raise

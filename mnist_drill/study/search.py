@@ -63,7 +63,7 @@ def _draw(path: Path, choice: object, share: float) -> object:
     whole = isinstance(low, int) and isinstance(high, int)
     ends = (low, high + 1) if whole else (low, high)
     value = ends[0] * (ends[1] / ends[0]) ** share if log else ends[0] + (ends[1] - ends[0]) * share
-    return min(int(value), high) if whole else float(f"{value:.4g}")
+    return min(math.floor(value), high) if whole else float(f"{value:.4g}")
 
 
 def leaves(values: dict, path: Path = ()) -> dict[Path, object]:

@@ -6,6 +6,7 @@ As everywhere in this package, a network takes images of shape (N, 1, 28, 28), n
 
 from __future__ import annotations
 
+import http.client
 from typing import TYPE_CHECKING
 
 import torch
@@ -82,7 +83,9 @@ def adapted(name: str, side: int | None = None, pretrained: bool = False, freeze
         network = models.get_model(name, weights="DEFAULT" if pretrained else None, **options)
     except (ValueError, AssertionError) as error:
         raise DrillError(f"{name} does not take images of {side} × {side} pixels: {error}") from None
-    except OSError as error:  # URLError is one
+    except (OSError, RuntimeError, http.client.HTTPException) as error:  # not fetched, or not in full
+        if not pretrained:
+            raise
         address = models.get_model_weights(name).DEFAULT.url
         raise DrillError(
             f"the weights of {name} could not be fetched ({error}): "

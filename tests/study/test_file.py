@@ -9,6 +9,7 @@ from mnist_drill.networks import definition, stage3
 from mnist_drill.recipes import PLAIN, STAGE4, Augmentation, StepDecay, WarmupCosine
 from mnist_drill.study.file import read_study
 from mnist_drill.study.network import Network
+from mnist_drill.study.search import drawn
 
 NETS = "from torch import nn\ndef tiny(width=4): return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\n"
 
@@ -121,6 +122,12 @@ def test_a_random_search_draws_rows(read):
     assert len(few.rows) == 3
     assert len(more.rows) == 6
     assert list(few.rows.items()) == list(more.rows.items())[:3]
+
+
+def test_a_range_of_whole_numbers_has_both_ends_and_none_twice_as_often():
+    values = [row["x"] for _, row in drawn({"x": {"low": -1, "high": 1}, "y": {"low": 0.0, "high": 1.0}}, 300, 1)]
+    assert set(values) == {-1, 0, 1}
+    assert all(70 < values.count(value) < 130 for value in set(values))
 
 
 def test_seeds_are_a_number_or_a_list_and_the_command_has_precedence(read):
