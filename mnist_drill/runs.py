@@ -108,8 +108,7 @@ class Run:
             recipe["schedule"] = dataclass_of(kind, recipe["schedule"])
         if not values["epochs"]:
             raise ValueError("a run has epochs")
-        if missing := {"hardware", "precision", "threads"} - values["environment"].keys():
-            raise ValueError(f"its environment lacks {', '.join(sorted(missing))}")
+        environment_in(values)
         return dataclass_of(
             cls,
             {
@@ -128,3 +127,10 @@ class Run:
     def load(cls, path: str | Path) -> "Run":
         """Reads a run that `save` wrote. Raises `DrillError` for a file that is missing or holds something else."""
         return read_json(path, cls.from_dict, "a run")
+
+
+def environment_in(values: dict) -> dict[str, str | int]:
+    """The environment among stored values. Raises ValueError where it lacks what tables and pages say of it."""
+    if missing := {"hardware", "precision", "threads", "torch"} - values["environment"].keys():
+        raise ValueError(f"its environment lacks {', '.join(sorted(missing))}")
+    return values["environment"]

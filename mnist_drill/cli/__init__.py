@@ -92,7 +92,7 @@ def main() -> None:
         click.echo("Interrupted.", err=True)
         sys.exit(130)
     except getattr(sys.modules.get("torch"), "OutOfMemoryError", ()):  # whoever raises it has imported torch
-        _fail("the GPU's memory is full: choose a smaller --batch-size, or --device cpu")
+        _fail("the GPU's memory is full: choose --device cpu or, where networks are trained, smaller batches")
     except OSError as error:
         if error.errno == errno.ENOSPC:
             _fail("no space is left where output is written to: free some")

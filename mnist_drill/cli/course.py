@@ -68,7 +68,10 @@ def site_command(folder: Path, serve: bool, port: int) -> None:
 @click.option("--out", "path", type=FILE_TO_WRITE, default="RF_calculations.xlsx", show_default=True, metavar="FILE",
               help="File to write.")  # fmt: skip
 def workbook_command(path: Path) -> None:
-    """Write the receptive fields of all networks, layer by layer, as a workbook with live formulas."""
+    """Write the receptive fields of the stages' networks, layer by layer, as a workbook with live formulas.
+
+    One more sheet is there to be edited, for a network of your own.
+    """
     from mnist_drill.course.workbook import write_workbook
 
     write_workbook(path)

@@ -102,10 +102,12 @@ def predict_command(
         for path in (path for path, readings in found if not readings):
             click.echo(f"{path}: no digit found")
     if show is not None:
-        from mnist_drill.course.reading_plots import found_in
+        from mnist_drill.course import reading_plots
 
-        found_in(found, show)
-        click.echo(f"wrote {show}", err=as_json)
+        reading_plots.found_in(found, show)
+        most = reading_plots.MOST
+        part = f", the first {most} of {len(found)} images" if len(found) > most else ""
+        click.echo(f"wrote {show}{part}", err=as_json)
 
 
 def _prediction(path: Path, readings: list[Reading]) -> dict:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mnist_drill.course.tables import Table
 from mnist_drill.evidence.stored import FOLDER
+from mnist_drill.runs import environment_in
 from mnist_drill.storage.files import read_json
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def load(path: Path = FILE) -> dict:
         for counts in content["kinds"].values():
             if not 0 <= counts["now"] <= counts["of"] or not 0 <= counts["before"] <= counts["of"]:
                 raise ValueError("more are right than there are")
-        return content
+        needed = {key: content[key] for key in ("network", "accuracy", "kinds")}
+        return {**needed, "environment": environment_in(content)}
 
     return read_json(path, read, "figures of photographs", "`python -m tests.inputs.judged` measures them")
 

@@ -28,16 +28,14 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY, GREEN = "#2563a8", "#d9730d", "#9aa0a6", "#3f7d4e"
 
 
-def image_grid(
-    images: Tensor, titles: Sequence[str] | None = None, columns: int = 10, path: Path | None = None
-) -> None:
-    """Images of shape (N, 1, 28, 28) in [0, 1], row by row, each under its title; written to `path` if there is one."""
+def image_grid(images: Tensor, titles: Sequence[str] | None = None, columns: int = 10) -> None:
+    """Images of shape (N, 1, 28, 28) in [0, 1], row by row, each under its title."""
     figure, axes = _grid(len(images), columns, width=0.85, height=0.85 if titles is None else 1.15)
     for position, (axis, image) in enumerate(zip(axes, images, strict=True)):
         _draw(axis, image)
         if titles is not None:
             axis.set_title(titles[position], fontsize=8)
-    show(figure, path, descriptions.images(len(images), titles))
+    show(figure, description=descriptions.images(len(images), titles))
 
 
 def class_counts(parts: dict[str, LabeledImages]) -> None:

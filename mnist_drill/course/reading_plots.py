@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
     from mnist_drill.inputs.reading import Reading
 
+MOST = 100  # pictures in a figure: the first ones
 COLUMNS = 5
 LARGEST = 400  # pixels of a picture's longer side: a larger one is drawn smaller
 
 
 def found_in(found: Sequence[tuple[Path, Sequence[Reading]]], path: Path) -> None:
-    """Pictures, from their files, a box around each digit in them, and below each what the network was given."""
+    """The first pictures, from their files, a box around each digit in them, and below each what the network was given.
+
+    A figure has at most `MOST`.
+    """
+    found = found[:MOST]
     columns = min(COLUMNS, len(found))
     rows = -(-len(found) // columns)
     figure = plt.figure(figsize=(2.6 * columns, 3.3 * rows))

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import functools
 import http.server
-import re
 import subprocess
 import sys
-from importlib import import_module
 from importlib.util import find_spec
-from inspect import getdoc
 from typing import TYPE_CHECKING
 
 import nbformat
@@ -77,18 +74,9 @@ def read_notebook(text: str) -> nbformat.NotebookNode:
             output.get("data", {}).pop(RUN_MIME, None)
         figures = [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
         if figures:
-            cell.metadata["mystnb"] = {"image": {"alt": " ".join(described(cell.source, output) for output in figures)}}
+            stored = [output.metadata.get("image/png", {}).get("alt", "") for output in figures]  # by `plots.show`
+            cell.metadata["mystnb"] = {"image": {"alt": " ".join(stored)}}
     return content
-
-
-def described(source: str, figure: nbformat.NotebookNode) -> str:
-    """What `plots.show` stored with a figure; where it stored nothing, what the called function says that it draws."""
-    stored = figure.metadata.get("image/png", {}).get("alt")
-    called = re.search(r"\b(plots|study_plots)\.(\w+)\(", source)
-    if stored or not called:
-        return stored or ""
-    function = getattr(import_module(f"mnist_drill.course.{called[1]}"), called[2], None)
-    return (getdoc(function) or "").partition("\n\n")[0].replace("\n", " ")
 
 
 def settled(text: str) -> str:

@@ -26,13 +26,13 @@ def read_train(path: Path) -> LabeledImages:
 
     Raises `DrillError`, naming file and row, for anything else.
     """
-    rows = _rows(path, ["label", *PIXELS])
+    rows, numbers = _rows(path, ["label", *PIXELS])
     if len(rows) < 12:
         raise DrillError(f"{path} has {len(rows)} rows, too few to train on and to test on: give the whole train.csv")
     labels = rows[:, 0]
     if (labels > 9).any():
-        number = int((labels > 9).argmax())
-        raise DrillError(f"{path}, row {number + 2}: label {labels[number]} is not a digit from 0 to 9")
+        first = int((labels > 9).argmax())
+        raise DrillError(f"{path}, row {numbers[first]}: label {labels[first]} is not a digit from 0 to 9")
     return LabeledImages(_images(rows[:, 1:]), torch.from_numpy(labels.astype(np.int64)))
 
 
@@ -41,7 +41,7 @@ def read_test(path: Path) -> Tensor:
 
     Raises `DrillError`, naming file and row, for anything else.
     """
-    return _images(_rows(path, PIXELS))
+    return _images(_rows(path, PIXELS)[0])
 
 
 def write_entry(path: Path, labels: Tensor) -> None:
@@ -54,8 +54,8 @@ def _images(pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(pixels.astype(np.float32) / 255).view(-1, 1, 28, 28)
 
 
-def _rows(path: Path, header: list[str]) -> np.ndarray:
-    """The rows below that header, uint8."""
+def _rows(path: Path, header: list[str]) -> tuple[np.ndarray, list[int]]:
+    """The rows below that header, uint8, and their numbers in the file, where blank lines count."""
     try:
         content = path.read_bytes()
         if content.startswith(b"\x1f\x8b"):
@@ -80,7 +80,7 @@ def _rows(path: Path, header: list[str]) -> np.ndarray:
             warnings.simplefilter("error")  # 1.5 is read as 1, with a warning
             values = np.loadtxt([line for _, line in rows], delimiter=",", dtype=np.int64, ndmin=2, comments=None)
         if values.shape[1] == len(header) and values.min() >= 0 and values.max() <= 255:
-            return values.astype(np.uint8)
+            return values.astype(np.uint8), [number for number, _ in rows]
     except (ValueError, Warning):
         pass
     for number, line in rows:

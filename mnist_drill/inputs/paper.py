@@ -23,7 +23,7 @@ def ink_on_paper(tones: np.ndarray) -> np.ndarray:
     """Of brightnesses of shape (H, W) in [0, 1], how much ink covers each pixel: 0 paper, 1 full ink, same shape.
 
     Ink is what is darker than the paper around it, or brighter. What lies beyond an edge of the paper counts as ink,
-    connected to the border. Raises ValueError where nothing differs from the paper.
+    connected to the border. Raises `NoDigit` where nothing differs from the paper.
     """
     if max(tones.shape) <= DRAWING:
         return pictures.ink(torch.from_numpy(tones)).numpy()
@@ -39,7 +39,7 @@ def ink_on_paper(tones: np.ndarray) -> np.ndarray:
     least = 5 * noise / scale
     inked = ink[ink > np.maximum(least, FAINTEST)]
     if len(inked) < 4:
-        raise ValueError("shows no digit: there is only paper")
+        raise pictures.NoDigit("there is only paper")
     ink = np.where(ink > least, ink / np.quantile(inked, 0.9), 0).clip(0, 1)
     return np.where(outside, 1, ink).astype(np.float32)
 

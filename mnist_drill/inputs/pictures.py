@@ -25,6 +25,10 @@ BOX, SIDE = 20, 28
 FAINT = 0.2  # of the full ink: what is fainter does not count as part of the digit's box
 
 
+class NoDigit(Exception):
+    """A picture has nothing in it that could be a digit."""
+
+
 def find(paths: list[Path]) -> list[Path]:
     """The pictures among files and, sorted by name, in folders. Raises `DrillError` for a folder that has none."""
     found = []
@@ -58,14 +62,14 @@ def ink(tones: Tensor) -> Tensor:
     """Of brightnesses of shape (H, W), how much they differ from the background, between 0 and 1.
 
     The background is the median of the border. Ink is what is darker, or what is brighter, whichever differs more.
-    Raises ValueError where hardly anything differs.
+    Raises `NoDigit` where hardly anything differs.
     """
     border = torch.cat([tones[0], tones[-1], tones[:, 0], tones[:, -1]])
     difference = tones - border.median()
     if -difference.min() > difference.max():
         difference = -difference
     if difference.max() < 0.05:
-        raise ValueError("shows no digit: it is of one tone")
+        raise NoDigit("it is of one tone")
     return (difference / difference.max()).clamp(min=0)
 
 

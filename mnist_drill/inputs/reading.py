@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from mnist_drill.data import LabeledImages
 from mnist_drill.inputs.paper import ink_on_paper, shrunk
-from mnist_drill.inputs.pictures import preprocess
+from mnist_drill.inputs.pictures import NoDigit, preprocess
 from mnist_drill.inputs.segments import Piece, pieces
 from mnist_drill.train import predict
 
@@ -72,7 +72,7 @@ def read(model: nn.Module, tones: Tensor) -> list[Reading]:
     block = math.ceil(max(tones.shape) / LARGEST)
     try:
         found = pieces(ink_on_paper(shrunk(tones.numpy(), block)))
-    except ValueError:
+    except NoDigit:
         return []
     shapes = [measured(piece) for piece in found]
     images = torch.stack([preprocess(torch.from_numpy(widened(p, s))) for p, s in zip(found, shapes, strict=True)])

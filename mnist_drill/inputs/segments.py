@@ -8,6 +8,8 @@ import numpy as np
 from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 
+from mnist_drill.inputs.pictures import NoDigit
+
 SURE, FAINT = 0.5, 0.2  # of the full ink: a piece has some of the first; what is below the second is no part of it
 SMALLEST = 5  # pixels of its longer side: what is smaller is a speck
 MOST = 500  # pieces of ink that are worth looking at
@@ -31,7 +33,7 @@ class Piece:
 
 
 def pieces(ink: np.ndarray) -> list[Piece]:
-    """The digits in ink of shape (H, W), or what may be some, in the order of reading. Raises ValueError for none."""
+    """The digits in ink of shape (H, W), or what may be some, in the order of reading. Raises `NoDigit` for none."""
     labels, count = ndimage.label(ndimage.binary_propagation(ink > SURE, EIGHT, ink > FAINT), EIGHT)
     boxes = dict(enumerate(ndimage.find_objects(labels), 1))
     at_border = set(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]).tolist()) - {0}
@@ -46,9 +48,9 @@ def pieces(ink: np.ndarray) -> list[Piece]:
     least = max(SMALLEST, 0.1 * max(sizes.values(), default=0))
     kept = [x for x in kept if sizes[x] >= least]
     if not kept:
-        raise ValueError("shows no digit: there is no ink but along its border")
+        raise NoDigit("there is no ink but along its border")
     if len(kept) > MOST:
-        raise ValueError(f"shows no digits: it has {len(kept)} pieces of ink")
+        raise NoDigit(f"it has {len(kept)} pieces of ink")
     found = []
     group_of = grouped([boxes[x] for x in kept])
     for group in range(group_of.max() + 1):

@@ -29,6 +29,7 @@ export function render({ model, el }) {
 
   // What is shown.
   let chosen = page.networks.find(({ name }) => name === page.start) ?? page.networks[0];
+  let shown = chosen; // whose weights are in `network`
   let network = null, epoch = 0, palette = null, label = null, followed = true;
   let scaling = true;
 
@@ -118,7 +119,6 @@ export function render({ model, el }) {
 
   // Weights.
   async function choose(next, wanted) {
-    const before = chosen;
     chosen = next;
     try {
       const values = await valuesOf(next);
@@ -128,6 +128,7 @@ export function render({ model, el }) {
       const row = kept - 1 - (next.epochs.length - epoch);
       const at = Math.max(0, row) * count;
       network = networkOf(next.steps, values.subarray(at, at + count));
+      shown = next;
       if (row < 0) epoch = next.epochs.length - kept + 1;
       fail("");
       layers.build(network);
@@ -136,8 +137,8 @@ export function render({ model, el }) {
       schedule();
     } catch (error) {
       if (chosen !== next) return;
-      chosen = before;
-      for (const radio of controls.querySelectorAll("input[type=radio]")) radio.checked = radio.value === before.name;
+      chosen = shown;
+      for (const radio of controls.querySelectorAll("input[type=radio]")) radio.checked = radio.value === shown.name;
       fail(error.message);
     }
   }

@@ -52,6 +52,8 @@ def _add(file: Path, folder: Path, rules: Rules, tell: Callable[[str], object], 
     submission = replace(read_submission(file), file=file.name)  # a report names no folder of this machine
     report, path = judge(submission, rules=rules, **options), _report_of(file, folder)
     why = fault(report, rules)
+    if not why and read_submission(file).source != report.source:  # what would be stored was not judged
+        why = f"{file} or its recipe was changed while it was judged; add it again"
     tell(f"{card(report)}\n\n{file.stem} {f'is no entry: {why}' if why else f'is an entry: {path}'}\n")
     if not why:
         for each in (file, file.with_suffix(".toml")):

@@ -22,8 +22,6 @@ RANGES = {
     "final": (0, math.inf, True),
     "every": (0.001, 1, False),
     "gamma": (0, math.inf, True),
-    "rotation": (0, math.inf, True),
-    "translation": (0, math.inf, True),
     "shear": (0, 90, True),
     "cutout": (0, 28, False),
 }

@@ -11,6 +11,7 @@ import torch
 
 from mnist_drill.benchmark.turns import take_turns, timed
 from mnist_drill.course.tables import Table
+from mnist_drill.runs import environment_in
 from mnist_drill.storage.files import read_json, write_atomically
 from mnist_drill.study.cluster import on_ray
 from mnist_drill.study.execution import execute, executor_for
@@ -63,7 +64,8 @@ def load(path: Path) -> dict:
     def read(content: dict) -> dict:
         if content["format"] != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
-        return {**content, "runs per minute": {**content["runs per minute"]}}
+        needed = {key: content[key] for key in ("networks", "runs", "epochs")}
+        return {**needed, "environment": environment_in(content), "runs per minute": {**content["runs per minute"]}}
 
     return read_json(path, read, "a throughput", f"`study throughput FILE --out {path}` measures it again")
 

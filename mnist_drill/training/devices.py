@@ -30,6 +30,12 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def memory_format(device: torch.device) -> torch.memory_format:
+    """The layout that a network's weights have there."""
+    # Convolutions on a CPU need no copies in channels-last layout; batch norm on MPS does not support it everywhere.
+    return torch.contiguous_format if device.type == "mps" else torch.channels_last
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device multiplies bfloat16 natively; elsewhere it is emulated, and slower than float32."""
     if device.type == "cuda":

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from mnist_drill.augment import augment
 from mnist_drill.training.batches import shuffled_batches, with_progress
-from mnist_drill.training.devices import MixedPrecision, has_bfloat16
+from mnist_drill.training.devices import MixedPrecision, has_bfloat16, memory_format
 from mnist_drill.training.hooks import EMA, FiniteLoss, scheduled
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ def prepare(network: nn.Module, recipe: Recipe, train_set: LabeledImages, seed: 
     """Seeds torch's generator, moves the network to the device of the training set, and composes the training."""
     device = train_set.labels.device
     torch.manual_seed(seed)
-    # Convolutions on a CPU need no copies in channels-last layout; batch norm on MPS does not support it everywhere.
-    network.to(device, memory_format=torch.contiguous_format if device.type == "mps" else torch.channels_last)
+    network.to(device, memory_format=memory_format(device))
     mixed = recipe.mixed_precision and has_bfloat16(device)
     optimizer = optimizer_for(network, recipe)
     steps_per_epoch = ceil(len(train_set) / recipe.batch_size)

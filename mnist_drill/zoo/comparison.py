@@ -18,11 +18,11 @@ from mnist_drill.course.tables import Table, percent
 from mnist_drill.data import normalize
 from mnist_drill.evidence.stored import FOLDER
 from mnist_drill.models import recipe_for
-from mnist_drill.runs import FORMAT, Run
+from mnist_drill.runs import FORMAT, Run, environment_in
 from mnist_drill.storage.files import read_json, write_atomically
 from mnist_drill.storage.finished import load_or_train
 from mnist_drill.train import predict
-from mnist_drill.training.devices import environment, pick_device
+from mnist_drill.training.devices import environment, memory_format, pick_device
 from mnist_drill.zoo.ensemble import accuracy, majority_vote
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Comparison:
             Entry(**{**entry, "members": tuple(entry["members"]), "milliseconds": tuple(entry["milliseconds"])})
             for entry in values["entries"]
         )
-        return cls(values["environment"], tuple(entries), tuple(map(Run.from_dict, values["runs"])))
+        return cls(environment_in(values), tuple(entries), tuple(map(Run.from_dict, values["runs"])))
 
 
 def stored() -> Comparison:
@@ -155,8 +155,13 @@ def table(comparison: Comparison) -> Table:
 def latencies(
     models: dict[str, nn.Module], images: Tensor, device: torch.device, rounds: int = 10
 ) -> dict[str, list[float]]:
-    """Milliseconds of a forward pass of the images through each network, in each round; they take turns."""
+    """Milliseconds of a forward pass of the images through each network, in each round; they take turns.
+
+    The networks are left in evaluation mode and in the layout that a training gives them.
+    """
     images = normalize(images.to(device))
+    for model in models.values():  # one that was loaded has another layout, in which it takes another time
+        model.to(device, memory_format=memory_format(device))
 
     def forward(model: nn.Module) -> float:
         model.eval()

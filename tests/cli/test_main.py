@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -159,14 +160,22 @@ def test_an_unavailable_device(drill, tmp_path):
     assert "cuda" in errors
 
 
-def test_a_gpu_whose_memory_is_full_is_one_line(drill, tmp_path, monkeypatch):
+@pytest.mark.parametrize("arguments", [["train", "stage2", "--out", "FOLDER"], ["evaluate", "stage2.pt"]])
+def test_a_gpu_whose_memory_is_full_is_one_line_with_options_that_the_command_has(
+    drill, tmp_path, monkeypatch, arguments
+):
     def run_out(*arguments, **options):
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate")
 
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(resume, "fit", run_out)
-    status, _, errors = drill("train", "stage2", "--out", tmp_path)
+    monkeypatch.setattr("mnist_drill.storage.checkpoint.load", run_out)
+    status, _, errors = drill(*arguments)
     assert (status, len(errors.splitlines())) == (2, 1)
-    assert "--batch-size" in errors
+    has = {option for each in cli.cli.get_command(None, arguments[0]).params for option in each.opts}
+    named = set(re.findall(r"--[a-z-]+", errors))
+    assert "--device" in named
+    assert named <= has
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")

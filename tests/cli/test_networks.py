@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from mnist_drill.course import reading_plots
 from mnist_drill.models import build
 from mnist_drill.runs import Run
 from mnist_drill.stages import NETWORKS
@@ -116,6 +117,20 @@ def test_a_page_without_a_digit_is_one_line_and_others_are_classified(drill, few
     assert json.loads(out) == [{"file": str(folder / "empty.png"), "digit": None, "probabilities": None, "digits": []}]
     Image.fromarray((255 * few[0].images[0, 0]).byte().numpy()).save(folder / "digit.png")
     assert len(drill("predict", initial, folder)[1].splitlines()) == 3
+
+
+def test_a_figure_of_many_pictures_has_the_first_ones_and_says_so(drill, initial, tmp_path, monkeypatch):
+    for number in range(3):
+        Image.new("L", (30, 30), 230).save(tmp_path / f"{number}.png")
+    pictures = [tmp_path / f"{number}.png" for number in range(3)]
+    two, three = tmp_path / "two.PNG", tmp_path / "three.PNG"
+    monkeypatch.setattr(reading_plots, "MOST", 2)
+    status, out, _ = drill("predict", initial, *pictures[:2], "--show", two)
+    assert (status, out.splitlines()[-1]) == (0, f"wrote {two}")
+    status, out, _ = drill("predict", initial, *pictures, "--show", three)
+    assert (status, out.count("no digit found")) == (0, 3)
+    assert "2 of 3" in out.splitlines()[-1]
+    assert three.read_bytes() == two.read_bytes()
 
 
 def test_a_drawing_in_svg_that_was_renamed_is_one_line(drill, initial, tmp_path):

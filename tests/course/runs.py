@@ -7,7 +7,7 @@ from mnist_drill.runs import Epoch, Run, Score
 
 RUN = Run(
     name="stage2", parameters=9_712, seed=1, recipe=PLAIN.with_epochs(1), network="a digest", data="another digest",
-    environment={"device": "cpu", "hardware": "a CPU", "precision": "float32", "threads": 2},
+    environment={"device": "cpu", "hardware": "a CPU", "precision": "float32", "threads": 2, "torch": "2.0"},
     epochs=(Epoch(1, 2.3, 11.8, 2.3, 16.4, 0.25),), train_score=Score(2.3, 15.2),
 )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """What is rendered into README, docs and notebooks is what the runs and the evidence say; the badges."""
 
+import json
 import math
 import shutil
 import statistics
@@ -7,7 +8,7 @@ import statistics
 import matplotlib.pyplot as plt
 import pytest
 
-from mnist_drill.course import markers, overview, pages
+from mnist_drill.course import markers, overview, pages, photographs
 from mnist_drill.course.notebooks import ROOT, every_notebook, notebooks, opened_in_colab, put_badges, render_title
 from mnist_drill.course.tables import counted
 from mnist_drill.errors import DrillError
@@ -157,3 +158,36 @@ def test_a_benchmark_that_is_missing_or_damaged_is_an_error(tmp_path, monkeypatc
             (tmp_path / "benchmark.json").write_text(content)
         with pytest.raises(DrillError, match=r"benchmark\.json.*bench --out"):
             pages.speed_tables(ROOT)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "lacking"),
+    [
+        ("throughput", pages.throughput_table, "networks"),
+        ("throughput", pages.throughput_table, "runs"),
+        ("throughput", pages.throughput_table, "epochs"),
+        ("throughput", pages.throughput_table, "environment"),
+        ("throughput", pages.throughput_table, "environment.hardware"),
+        ("photographs", pages.photographs_table, "network"),
+        ("photographs", pages.photographs_table, "accuracy"),
+        ("photographs", pages.photographs_table, "kinds"),
+        ("photographs", pages.photographs_table, "environment.threads"),
+        ("benchmark", pages.speed_tables, "environment.torch"),
+        ("benchmark", pages.speed_tables, "peak megabytes"),
+        ("comparison", pages.comparison_table, "environment.torch"),
+    ],
+)
+def test_a_stored_file_that_lacks_what_a_page_says_is_one_error_that_names_both(
+    tmp_path, monkeypatch, name, table, lacking
+):
+    content = json.loads((stored.FOLDER / f"{name}.json").read_text())
+    *outer, key = lacking.split(".")
+    del (content[outer[0]] if outer else content)[key]
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps(content))
+    monkeypatch.setattr(stored, "FOLDER", tmp_path)
+    monkeypatch.setattr(pages.comparison, "FOLDER", tmp_path)
+    monkeypatch.setattr(photographs.load, "__defaults__", (path,))
+    with pytest.raises(DrillError, match=rf"{name}\.json.*{key}") as caught:
+        table(ROOT)
+    assert "\n" not in str(caught.value)

@@ -31,7 +31,7 @@ JSON = st.recursive(
 )
 RUN = Run(
     name="stage2", parameters=9712, seed=1, recipe=PLAIN, network="a digest", data="another digest",
-    environment={"hardware": "a CPU", "precision": "float32", "threads": 2},
+    environment={"hardware": "a CPU", "precision": "float32", "threads": 2, "torch": "2.0"},
     epochs=(Epoch(1, 0.5, 90.0, 0.25, 95.0, 3.0),),
     train_score=Score(0.25, 96.0),
 ).to_dict()  # fmt: skip

@@ -46,7 +46,7 @@ def said_before(model: nn.Module, grey: np.ndarray) -> list[int | None]:
     """The same by MNIST's preprocessing alone, of the whole picture as one digit: all that `predict` did at first."""
     try:
         image = pictures.preprocess(pictures.ink(tones(grey)))
-    except ValueError:
+    except pictures.NoDigit:
         return []
     return [int(model.eval()(normalize(image[None])).argmax())]
 

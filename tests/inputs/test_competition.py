@@ -69,6 +69,8 @@ def edited(row, column, value):
         (edited(3, 0, "#3"), "row 4: label is '#3'"),
         (edited(3, 784, "0 # dark"), "row 4: pixel783 is '0 # dark'"),
         (edited(3, 0, "10"), "row 4: label 10"),
+        (lambda lines: edited(4, 0, "10")([lines[0], "", *lines[1:]]), "row 5: label 10"),
+        (lambda lines: edited(4, 9, "ink")([lines[0], "", *lines[1:]]), "row 5: pixel8 is 'ink'"),
         (lambda lines: [*lines[:5], lines[5].rpartition(",")[0], *lines[6:]], "row 6: 784 values where 785 belong"),
         (lambda lines: [lines[0], *(line.rpartition(",")[0] for line in lines[1:])], "row 2: 784 values"),
         (lambda lines: lines[:1], "no row below its header"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mnist_drill.inputs import paper
+from mnist_drill.inputs import paper, pictures
 from tests.inputs import photographs
 
 
@@ -65,5 +65,5 @@ def test_beyond_an_edge_of_the_paper_lies_no_paper():
 @pytest.mark.parametrize("kind", photographs.PAGES)
 def test_an_empty_page_has_no_ink(kind):
     number = photographs.PAGES.index(kind)
-    with pytest.raises(ValueError, match="only paper"):
+    with pytest.raises(pictures.NoDigit, match="only paper"):
         paper.ink_on_paper(photographs.page(number, None).clip(0, 1).astype(np.float32))

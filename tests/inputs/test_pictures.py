@@ -83,7 +83,7 @@ def test_most_of_mnists_own_digits_come_back_as_they_are(mnist):
 
 
 def test_what_is_of_one_tone_has_no_ink():
-    with pytest.raises(ValueError, match="one tone"):
+    with pytest.raises(pictures.NoDigit, match="one tone"):
         pictures.ink(torch.full((30, 30), 0.8))
 
 

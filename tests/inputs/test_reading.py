@@ -17,7 +17,7 @@ def images_in(grey):
     """What a network is given of a picture: shape (N, 28, 28)."""
     try:
         found = segments.pieces(paper.ink_on_paper(grey.astype(np.float32) / 255))
-    except ValueError:
+    except pictures.NoDigit:
         return []
     return [pictures.preprocess(torch.from_numpy(reading.widened(x, reading.measured(x))))[0] for x in found]
 
@@ -68,7 +68,7 @@ def test_a_digit_may_fill_a_picture_and_what_lies_along_its_border_is_none(few):
     assert likeness(image, digit) > 0.8
     ink = np.zeros((400, 400), np.float32)
     ink[:, :30] = 1
-    with pytest.raises(ValueError, match="along its border"):
+    with pytest.raises(pictures.NoDigit, match="along its border"):
         segments.pieces(ink)
     ink[100:300, 150:350] = np.kron(digit[4:24, 4:24], np.ones((10, 10)))
     (piece,) = segments.pieces(ink)
@@ -93,8 +93,22 @@ def test_mnists_images_are_shaped_like_digits(few):
 def test_a_texture_is_no_page_of_thousands_of_digits():
     spots = np.kron(np.random.default_rng(1).random((80, 80)) < 0.12, np.ones((8, 8)))
     spots[::16] = spots[:, ::16] = 0
-    with pytest.raises(ValueError, match="pieces of ink"):
+    with pytest.raises(pictures.NoDigit, match="pieces of ink"):
         segments.pieces(spots.astype(np.float32))
+
+
+@pytest.mark.parametrize("side", [40, 300])
+def test_a_picture_without_a_digit_has_none_and_a_fault_in_the_code_is_not_taken_for_one(side, monkeypatch):
+    empty, model = torch.full((side, side), 0.9), build("stage2", 1)
+    assert reading.read(model, empty) == []
+
+    def at_fault(ink):
+        raise ValueError("operands could not be broadcast together")
+
+    empty[side // 4 : side // 2, side // 2 - 2 : side // 2 + 2] = 0.1
+    monkeypatch.setattr(reading, "pieces", at_fault)
+    with pytest.raises(ValueError, match="broadcast"):
+        reading.read(model, empty)
 
 
 def test_what_is_stored_is_what_was_asked_for():

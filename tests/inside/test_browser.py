@@ -209,6 +209,33 @@ def test_weights_that_do_not_fit_are_one_line_and_the_rest_goes_on(page, site):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("broken", [["stage1"], ["stage1", "stage2"]])
+def test_of_two_networks_chosen_at_once_the_last_that_can_be_loaded_is_shown(page, site, broken):
+    folder, _ = site
+    whole = {folder / f"{name}.js": (folder / f"{name}.js").read_text() for name in broken}
+    expected = trained.names()[-1] if len(broken) == 2 else "stage2"
+    try:
+        for path in whole:
+            path.write_text("")
+        page.refresh()
+        browser.ready(page)
+        page.execute_script(
+            "for (const name of ['stage1', 'stage2'])  document.querySelector(`.choices input[value=${name}]`).click();"
+        )
+        if expected == "stage2":
+            accuracy = f"{trained.load(expected)[0].last.test_accuracy:.2f} %"
+            browser.wait(page, "return document.querySelector('.reached b').textContent === arguments[0]", accuracy)
+        else:
+            browser.wait(page, "return document.querySelector('.fault:not([hidden])')")
+        browser.frames(page, 20)
+        assert page.find_element("css selector", f".choices input[value={expected}]").is_selected()
+        assert len(page.find_elements("css selector", ".layer")) == len(trace(STAGES[expected].network()))
+    finally:
+        for path, text in whole.items():
+            path.write_text(text)
+
+
+@pytest.mark.slow
 def test_it_fits_a_phone_and_follows_light_and_dark(page):
     browser.emulate(page, 390, 844)
     page.refresh()

@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -5,10 +6,11 @@ import pytest
 from mnist_drill.errors import DrillError
 from mnist_drill.judge.report import FAILED, PASSED, Finding
 from mnist_drill.judge.rules import PRESETS, Limits
+from mnist_drill.leaderboard import adding
 from mnist_drill.leaderboard.adding import add
 from mnist_drill.leaderboard.checking import SLOWER, check, compare, unknown_entries
 from mnist_drill.leaderboard.entries import entries
-from tests.leaderboard.reports import full_report, put
+from tests.leaderboard.reports import FILE, full_report, put
 
 OWN = full_report(seeds=(4, 5, 6))
 
@@ -91,6 +93,25 @@ def test_only_entries_that_the_leaderboard_does_not_have_as_they_are_are_new(tmp
     (submitted / "alone.py").write_text("network = None\n")
     with pytest.raises(DrillError, match=r"cannot read .*alone\.json"):
         unknown_entries(submitted, known)
+
+
+@pytest.mark.parametrize("changed", ["mine.py", "mine.toml"])
+def test_what_was_changed_while_it_was_judged_is_no_entry_and_the_others_are(tmp_path, monkeypatch, changed):
+    files = [tmp_path / "mine.py", tmp_path / "other.py"]
+    for file in files:
+        file.write_text(FILE)
+
+    def judge(submission, **options):
+        (tmp_path / changed).write_text('recipe_of = "stage2"' if changed.endswith("toml") else "network = None")
+        return replace(full_report(), name=submission.title, source=submission.source)
+
+    monkeypatch.setattr(adding, "judge", judge)
+    monkeypatch.setattr(adding, "zygote", nullcontext)
+    told = []
+    assert not add(files, tmp_path / "board", tell=told.append)
+    assert [entry.name for entry in entries(tmp_path / "board")] == ["other"]
+    assert not list((tmp_path / "board").glob("mine.*"))
+    assert "mine.py or its recipe was changed" in told[0]
 
 
 RULES = replace(PRESETS["drill"], epochs=1, seeds=3, accuracy=30.0, shift_drop=40.0, limits=Limits(minutes_to_train=5))

@@ -1,6 +1,8 @@
 import json
 
 import pytest
+import torch
+from torch import nn
 
 from mnist_drill import data
 from mnist_drill.benchmark.flops import flops_per_image
@@ -134,3 +136,14 @@ def test_latencies_are_taken_in_turns_in_evaluation_mode(few):
     assert all(value > 0 for values in times.values() for value in values)
     for name, model in models.items():  # batch norm's statistics did not move
         assert all((v == before[name][k]).all() for k, v in model.state_dict().items())
+
+
+def test_latencies_are_taken_in_one_layout_whether_a_network_was_trained_or_loaded(few):
+    models = {"loaded": build("stage3", 1), "trained": build("stage3", 1).to(memory_format=torch.channels_last)}
+    layouts = []
+    for model in models.values():
+        convolution = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d)][1]
+        convolution.register_forward_pre_hook(lambda layer, inputs: layouts.append(layer.weight.stride()))
+    comparisons.latencies(models, few[0].images[:20], pick_device("cpu"), rounds=1)
+    assert len(layouts) >= 2
+    assert len(set(layouts)) == 1
