@@ -108,10 +108,10 @@ def write_front_page(app, error):
     ladder = []
     for (name, stage), book in zip(STAGES.items(), notebooks(), strict=True):
         seeds = load_runs(name, stage.recipe)
-        last = min(5, stage.recipe.epochs)
-        lowest = percent(min((run.lowest_of_last(last) for run in seeds), default=math.nan))
-        ladder.append({"title": book.title(), "page": f"notebooks/{stage.notebook}.html", "last": last,
-                       "lowest": lowest, "parameters": f"{stage.parameters:,}", "seeds": len(seeds)})  # fmt: skip
+        lowest = percent(min((run.lowest_of_up_to(5) for run in seeds), default=math.nan))
+        ladder.append({"title": book.title(), "page": f"notebooks/{stage.notebook}.html", "lowest": lowest,
+                       "last": min(5, stage.recipe.epochs), "parameters": f"{stage.parameters:,}",
+                       "seeds": len(seeds)})  # fmt: skip
     ways = {"Course": ladder[0]["page"], "Guides": "docs/README.html", "API": "docs/api/mnist_drill.html"}
     if exercises:
         ways["Exercises"] = f"notebooks/exercises/{exercises[0].stem}.html"

@@ -88,6 +88,10 @@ class Run:
             return math.nan
         return min(row.test_accuracy for row in self.epochs[-epochs:])
 
+    def lowest_of_up_to(self, epochs: int) -> float:
+        """The lowest test accuracy of the last epochs, in percent; of all where the run has fewer."""
+        return self.lowest_of_last(min(epochs, len(self.epochs)))
+
     def repeats(self, recipe: Recipe, network: str, data: str, evaluated_on: str) -> bool:
         """Whether this run has that recipe, network definition, data checksum and evaluation set, at any seed."""
         return (self.recipe, self.network, self.data, self.evaluated_on) == (recipe, network, data, evaluated_on)

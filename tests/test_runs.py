@@ -65,6 +65,7 @@ def test_lowest_of_the_last_epochs(run):
     run = replace(run, epochs=rows)
     assert run.lowest_of_last(3) == 40
     assert run.lowest_of_last(5) == 10
+    assert (run.lowest_of_up_to(3), run.lowest_of_up_to(6)) == (40, 10)
     assert (run.best_test, run.last.test_accuracy) == (60, 60)
     assert not run.lowest_of_last(6) >= 0  # too few epochs: not a number, and no claim about it holds
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mnist_drill.judge.program import BATCH
 from mnist_drill.judge.sets import grey
-from mnist_drill.judge.talk import Talk
+from mnist_drill.judge.talk import EXAMINED, Talk
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,7 +55,7 @@ def examine(
 
 def _talk(zygote: Zygote, submission: Submission, probe: Tensor, rules: Rules, seeds: list[int], brief: bool) -> Talk:
     seconds = rules.limits.seconds_to_examine
-    talk = Talk(rules.limits, seconds)
+    talk = Talk(rules.limits, seconds, EXAMINED)
     with zygote.start(rules.limits, seconds) as process:
         process.ask(
             {"job": "examine", "seeds": seeds, "brief": brief, **submission.head(zygote.hidden)}, {"images": probe}

@@ -39,11 +39,11 @@ def initialization(examination: Examination) -> Initialization:
         return Initialization(True, False, "built in another process at the same seed, the network has other weights")
     if first.keys() != other.keys() or any(first[key].shape != other[key].shape for key in first):
         return Initialization(True, True, "at another seed it is another network")
+    if _equal(first, other):
+        return Initialization(True, True, "all of its weights are the same at every seed")
     weights = {key: x for key, x in first.items() if x.is_floating_point() and len(x.unique()) > FEW_VALUES}
     total = sum(x.numel() for x in first.values() if x.is_floating_point())
     alike = sum(x.numel() for key, x in weights.items() if _alike(x, other[key]))
-    if _equal(first, other):
-        return Initialization(True, True, "all of its weights are the same at every seed")
     if alike > SHARE * total:
         return Initialization(True, True, f"{alike:,} of its weights are the same at every seed, or nearly so")
     return Initialization(True, True)

@@ -75,7 +75,7 @@ def compared(*cards: Card) -> Table:
     against = networks[BASELINE].runs
     rows = []
     for label, (parameters, epochs, runs) in networks.items():
-        lows = [run.lowest_of_last(min(5, len(run.epochs))) for run in runs]
+        lows = [run.lowest_of_up_to(5) for run in runs]
         rows.append(
             [label, f"{parameters:,}", epochs, len(runs)]
             + ([mean_and_spread([run.last.test_accuracy for run in runs]), percent(min(lows))] if runs else ["–", "–"])

@@ -127,7 +127,7 @@ class Report:
 
     def lowest(self, evaluated_on: str = "test") -> list[float]:
         """By seed, the lowest accuracy of the last epochs, in percent; of all epochs where there are fewer."""
-        return [run.lowest_of_last(min(self.rules.last, len(run.epochs))) for run in self.runs_on(evaluated_on)]
+        return [run.lowest_of_up_to(self.rules.last) for run in self.runs_on(evaluated_on)]
 
     def to_dict(self) -> dict:
         return {"format": FORMAT, "verdict": self.verdict, **asdict(self), "runs": [run.to_dict() for run in self.runs]}

@@ -22,7 +22,7 @@ KNOWN = {
     "finished": bool,
 }  # fmt: skip
 MOST_ANSWERS = 10
-PROGRAMS = ("seed 0", "seed 1", "seed 2", "trained")
+EXAMINED, TRAINED = ("seed 0", "seed 1", "seed 2"), ("trained",)  # the programs that are told
 
 
 @dataclass
@@ -49,6 +49,7 @@ class Talk:
 
     limits: Limits
     seconds: float
+    expected: tuple[str, ...]  # names of the programs that may be told
     facts: dict = field(default_factory=dict)  # by the messages' own keys, the latest of each
     programs: dict[str, Recorded] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -76,7 +77,7 @@ class Talk:
                 if len(self.answers) < MOST_ANSWERS:
                     self.answers[str(head["answers"])] = answer
                 return "answers"
-            if head["program"] not in PROGRAMS:
+            if head["program"] not in self.expected:
                 raise ValueError("a program of another name")
             measured = ("train_loss", "train_accuracy", "seconds") if head["program"] == "trained" else ()
             facts = {key: float(head[key]) for key in measured}

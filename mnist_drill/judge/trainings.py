@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from mnist_drill.data import checksum
 from mnist_drill.judge.sets import grey
-from mnist_drill.judge.talk import Talk, line
+from mnist_drill.judge.talk import TRAINED, Talk, line
 from mnist_drill.runs import Epoch, Run, Score
 from mnist_drill.training.devices import environment
 
@@ -77,7 +77,7 @@ class Trainer:
         train_set, evaluation_set = self.sets.by_split[task.evaluated_on]
         seconds = 60 * self.rules.limits.minutes_to_train
         limits = self.rules.limits
-        talk, trained = Talk(limits, seconds), Trained(task)
+        talk, trained = Talk(limits, seconds, TRAINED), Trained(task)
         rows: list[Epoch] = []
         with (
             self.zygote.start(limits, seconds, self.threads) as process,
@@ -86,7 +86,7 @@ class Trainer:
             self._begin(task, train_set, process)
             self._give_sets(task, train_set, evaluation_set, replayer)
             while len(rows) < task.recipe.epochs and (kind := talk.listen(process)) is not None:
-                if kind != "program" or "trained" not in talk.programs:
+                if kind != "program":
                     if "diverged" in talk.facts:
                         break
                     continue
@@ -114,7 +114,7 @@ class Trainer:
     def seconds_per_epoch(self, recipe: Recipe, images: LabeledImages) -> float | None:
         """Seconds to train on some images, once, by the judge's clock; None where it does not get there."""
         seconds = 60 * self.rules.limits.minutes_to_train
-        talk, start = Talk(self.rules.limits, seconds), None
+        talk, start = Talk(self.rules.limits, seconds, TRAINED), None
         with self.zygote.start(self.rules.limits, seconds, self.threads) as process:
             self._begin(Task(recipe.with_epochs(1), 0, "validation"), images, process)
             while (kind := talk.listen(process)) is not None:

@@ -61,13 +61,8 @@ def training_findings(trained: Sequence[Trained], structure: list, sets: Sets, r
     return findings
 
 
-def lowest(trained: Trained, rules: Rules) -> float:
-    """The lowest accuracy of the last epochs, or of all where there are fewer."""
-    return trained.run.lowest_of_last(min(rules.last, len(trained.run.epochs)))
-
-
 def _accuracy(trained: list[Trained], rules: Rules) -> Finding:
-    lows = [lowest(each, rules) for each in trained]
+    lows = [each.run.lowest_of_up_to(rules.last) for each in trained]
     epochs = min(rules.last, len(trained[0].run.epochs))
     passed = min(lows) >= rules.accuracy
     spread = f" ± {statistics.stdev(lows):.2f}" if len(lows) > 1 else ""

@@ -147,7 +147,7 @@ EMPTY = {"program": "seed 0", "calls": [], "result": None, "names": {}, "shared"
         ("torch.Tensor.std = None", "trained", "torch.Tensor.std"),
         ("x = x * float('inf')", "accuracy", "loss nan"),
         ("say({'program': 'trained'})", "accuracy", "told the judge what cannot be"),
-        (f"say({EMPTY!r})", "accuracy", ""),
+        (f"say({EMPTY!r})", "accuracy", "told the judge what cannot be"),
     ],
     ids=["another network", "hangs", "raises", "patches", "diverges", "claims", "claims another program"],
 )  # fmt: skip
