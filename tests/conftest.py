@@ -17,6 +17,7 @@ import matplotlib
 import pytest
 
 from mnist_drill import data, train
+from mnist_drill.stages import NETWORKS, STAGES
 from mnist_drill.storage import mnist as source
 
 matplotlib.use("Agg")
@@ -47,6 +48,18 @@ def few(mnist):
     """500 training images and 500 test images: enough to train on for a moment."""
     train_set, test_set = mnist
     return train_set[:500], test_set[:500]
+
+
+@pytest.fixture
+def without_stage1():
+    """Networks and stages without stage 1, which takes many times as long as the others, and no other way."""
+    kept = [(each, dict(each)) for each in (NETWORKS, STAGES)]
+    for each, _ in kept:
+        del each["stage1"]
+    yield
+    for each, whole in kept:  # in their order, which `monkeypatch.delitem` would not restore
+        each.clear()
+        each.update(whole)
 
 
 @pytest.fixture

@@ -15,13 +15,7 @@ from mnist_drill.study.plan import Row, Study
 from mnist_drill.zoo.comparison import Comparison
 
 
-@pytest.fixture
-def small_networks(monkeypatch):
-    """Without stage 1, which takes many times as long as the others, and no other way."""
-    monkeypatch.delitem(NETWORKS, "stage1")
-
-
-def test_compare_writes_a_table_a_file_and_a_picture(drill, small_networks, tmp_path):
+def test_compare_writes_a_table_a_file_and_a_picture(drill, without_stage1, tmp_path):
     options = ["--epochs", 1, "--vote", "stage2", "--vote", "shufflenet_v2_x0_5", "--device", "cpu", "--out", tmp_path]
     status, out, _ = drill("compare", "shufflenet_v2_x0_5", *options)
     assert status == 0
@@ -35,7 +29,7 @@ def test_compare_writes_a_table_a_file_and_a_picture(drill, small_networks, tmp_
 
 
 def test_an_interrupted_comparison_is_resumed_by_the_same_command(
-    drill, small_networks, interrupted_at, tmp_path, monkeypatch
+    drill, without_stage1, interrupted_at, tmp_path, monkeypatch
 ):
     arguments = ["compare", "shufflenet_v2_x0_5", "--epochs", 2, "--device", "cpu", "--out", tmp_path]
     began = interrupted_at(4)  # the second epoch of the second network
