@@ -87,7 +87,9 @@ def compare(reported: Report, own: Report, rules: Rules = RULES) -> list[Check]:
         return [Check("rules", reported.verdict, own.verdict, f"judged again, it is no entry: {why}")]
     lows = reported.lowest(), own.lowest()
     difference = Difference(*welch(*lows)[:3])
-    higher = difference.low > 0 or (len({*lows[0]}) == len({*lows[1]}) == 1 and difference.mean > 0)
+    # Values that do not vary over several seeds have no interval either, and are compared as they are.
+    constant = min(map(len, lows)) > 1 and len({*lows[0]}) == len({*lows[1]}) == 1
+    higher = difference.low > 0 or (constant and difference.mean > 0)
     asked = f"{rules.accuracy:g} %"
     parameters = reported.parameters.counted, own.parameters.counted
     ratios = reported.speed.ratio, own.speed.ratio

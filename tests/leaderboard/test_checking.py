@@ -64,6 +64,13 @@ def test_accuracies_that_do_not_vary_are_compared_as_they_are():
     assert "significantly better" in faults(constant(OWN, 99.6), constant(OWN, 99.5))[0]
 
 
+def test_one_seed_on_a_side_shows_no_difference():
+    rules = replace(PRESETS["drill"], seeds=1)
+    for reported, own in (((1,), (4,)), ((1, 2, 3), (4,)), ((1,), (4, 5, 6))):
+        checks = compare(higher(full_report(reported), 0.3), full_report(own), rules)
+        assert [each.fault for each in checks if each.fault] == []
+
+
 def test_a_network_that_holds_the_accuracy_holds_it_at_other_seeds():
     lower = with_accuracy(higher(OWN, -0.2), FAILED)
     assert any("does not hold 99.4 %" in fault for fault in faults(full_report(), lower))
