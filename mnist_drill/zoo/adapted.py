@@ -7,6 +7,8 @@ As everywhere in this package, a network takes images of shape (N, 1, 28, 28), n
 from __future__ import annotations
 
 import http.client
+import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 NAMES = tuple(models.list_models(module=models))
+# What fetching weights can raise, and reading a file that is damaged or holds something else.
+WEIGHTS_FAILURES = (OSError, RuntimeError, EOFError, http.client.HTTPException, pickle.UnpicklingError)
 LARGEST_SIDE = 1024  # pixels; enough for any of them, and no file or option can ask for all the memory there is
 
 
@@ -83,14 +87,15 @@ def adapted(name: str, side: int | None = None, pretrained: bool = False, freeze
         network = models.get_model(name, weights="DEFAULT" if pretrained else None, **options)
     except (ValueError, AssertionError) as error:
         raise DrillError(f"{name} does not take images of {side} × {side} pixels: {error}") from None
-    except (OSError, RuntimeError, http.client.HTTPException) as error:  # not fetched, or not in full
+    except WEIGHTS_FAILURES as error:
         if not pretrained:
             raise
         address = models.get_model_weights(name).DEFAULT.url
-        raise DrillError(
-            f"the weights of {name} could not be fetched ({error}): "
-            f"save {address} into {torch.hub.get_dir()}/checkpoints"
-        ) from None
+        file = Path(torch.hub.get_dir(), "checkpoints", Path(address).name)
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        if file.exists():
+            raise DrillError(f"{file} does not hold the weights of {name} ({reason}): delete it") from None
+        raise DrillError(f"the weights of {name} could not be fetched ({reason}): save {address} as {file}") from None
     if name in ("googlenet", "inception_v3"):
         network.aux_logits = network.transform_input = False
         network.AuxLogits = network.aux1 = network.aux2 = None

@@ -129,6 +129,17 @@ def test_pretrained_weights_that_cannot_be_fetched_are_one_error(hub, monkeypatc
         build("resnet18", pretrained=True)
 
 
+@pytest.mark.parametrize("content", [b"", b"damaged", "zip cut off", "of another network"])
+def test_a_damaged_file_of_pretrained_weights_is_one_error_that_names_it(hub, content):
+    file = hub / models.get_model_weights("resnet18").DEFAULT.url.rpartition("/")[2]
+    if isinstance(content, str):
+        torch.save(models.squeezenet1_1().state_dict(), file)
+        content = file.read_bytes()[:5000] if "cut" in content else file.read_bytes()
+    file.write_bytes(content)
+    with pytest.raises(DrillError, match=rf"^{re.escape(str(file))}.* resnet18 .*delete it$"):
+        build("resnet18", pretrained=True)
+
+
 @pytest.mark.parametrize(
     ("name", "side", "message"), [("vit_b_16", 40, "of 40 × 40 pixels"), ("alexnet", 28, "63 to 1024 pixels")]
 )
