@@ -1,6 +1,6 @@
 """The training loop as it was before it was composed of parts: a plain reference for the weights that a seed gives.
 
-One function that does everything in place, by torch alone. The stored evidence was trained by it, so the loop of the
+One function that does everything in place, by torch alone. The older evidence was trained by it, so the loop of the
 package must give the same weights, bit for bit.
 """
 

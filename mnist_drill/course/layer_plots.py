@@ -80,16 +80,17 @@ def normalized(model: nn.Module, images: Tensor) -> None:
     steps = {"before": before, "normalized": (after - shift) / scale, "scaled by γ, shifted by β": after}
     by_variance = before.var(dim=(0, 2, 3)).argsort(descending=True).tolist()
     chosen = [by_variance[0], by_variance[len(by_variance) // 2], by_variance[-1]]
-    figure, axes = plt.subplots(1, len(steps), figsize=(9.6, 2.6), sharey=True)
+    spread = {name: values[:, chosen].std(dim=(0, 2, 3)).tolist() for name, values in steps.items()}
+    figure, axes = plt.subplots(1, len(steps), figsize=(9.6, 2.6), sharex=True, sharey=True)
     for axis, (name, values) in zip(axes, steps.items(), strict=True):
-        for channel, colour in zip(chosen, (BLUE, ORANGE, GREY), strict=False):
+        for channel, deviation, colour in zip(chosen, spread[name], (BLUE, ORANGE, GREY), strict=False):
             counts, edges = torch.histogram(values[:, channel].flatten(), bins=60, density=True)
-            axis.plot((edges[1:] + edges[:-1]) / 2, counts, color=colour, label=f"channel {channel + 1}")
+            label = f"channel {channel + 1}: {deviation:.2f}"
+            axis.plot((edges[1:] + edges[:-1]) / 2, counts, color=colour, label=label)
         axis.set(title=name, xlabel="value")
         axis.grid(alpha=0.3)
+        axis.legend(title="standard deviation", fontsize=8, title_fontsize=8)
     axes[0].set_ylabel("density")
-    axes[0].legend(fontsize=8)
-    spread = {name: values[:, chosen].std(dim=(0, 2, 3)).tolist() for name, values in steps.items()}
     show(figure, description=descriptions.normalized(spread))
 
 

@@ -12,7 +12,10 @@ from mnist_drill.receptive_field import trace
 
 
 def layer_table(model: nn.Module) -> Table:
-    """Sizes, jumps, receptive fields and parameters, layer by layer, as `receptive_field.trace` finds them."""
+    """Sizes, jumps, receptive fields and parameters, layer by layer, as `receptive_field.trace` finds them.
+
+    Parameters of batch norm have a column of their own, in networks that have any.
+    """
     layers = trace(model)
     header = ["layer", "channels", "kernel", "stride", "padding", "size", "jump", "receptive field", "parameters",
               "of batch norm"]  # fmt: skip
@@ -22,7 +25,10 @@ def layer_table(model: nn.Module) -> Table:
         for x in layers
     ]  # fmt: skip
     own, norm = sum(x.parameters for x in layers), sum(x.norm_parameters for x in layers)
-    return Table(header, [*rows, ["total", *[""] * 7, f"{own:,}", norm]])
+    table = [header, *rows, ["total", *[""] * 7, f"{own:,}", norm]]
+    if not norm:
+        table = [row[:-1] for row in table]
+    return Table(table[0], table[1:])
 
 
 def summary(model: nn.Module) -> None:

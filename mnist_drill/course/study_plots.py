@@ -156,7 +156,10 @@ def _name(axis: plt.Axes, points: dict[str, tuple[float, float]]) -> None:
              ("right", (-6, -8)))  # fmt: skip
     for name, point in points.items():
         for side, move in sides:
-            text = axis.annotate(name, point, xytext=move, textcoords="offset points", fontsize=8, ha=side, va="center")
+            text = axis.annotate(
+                name, point, xytext=move, textcoords="offset points", fontsize=8, ha=side, va="center",
+                bbox={"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
+            )  # fmt: skip
             box = text.get_window_extent(renderer)
             inside = axis.bbox.x0 <= box.x0 and box.x1 <= axis.bbox.x1
             if (side, move) == sides[-1] or (inside and not any(box.overlaps(other) for other in taken)):

@@ -81,7 +81,7 @@ def compared(*cards: Card) -> Table:
             + ([mean_and_spread([run.last.test_accuracy for run in runs]), percent(min(lows))] if runs else ["–", "–"])
             + ["–" if not runs or label == BASELINE else difference(runs, against)]
         )
-    header = ["network", "parameters", "epochs", "seeds", "last test accuracy", "lowest of the last five",
+    header = ["network", "parameters", "epochs", "seeds", "last test accuracy", "lowest of the last epochs",
               f"against {BASELINE}"]  # fmt: skip
     return Table(header, rows)
 

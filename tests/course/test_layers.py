@@ -7,6 +7,9 @@ from mnist_drill.models import build
 def test_layer_table_adds_up():
     total = layer_table(build("stage3")).rows[-1]
     assert total[-2:] == ["9,712", "192"]
+    without = layer_table(build("stage2"))  # batch norm
+    assert without.rows[-1][-1] == "9,712"
+    assert {len(row) for row in without.rows} == {len(without.header)} == {9}
 
 
 def test_summary_leaves_the_network_and_the_random_state(capsys):

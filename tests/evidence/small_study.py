@@ -17,7 +17,7 @@ from mnist_drill.study.plan import Row, Study
 
 RECIPE = Recipe(epochs=3, learning_rate=0.1, batch_size=50)
 ROWS = {"slow": replace(RECIPE, learning_rate=0.01), "fast": RECIPE}
-STUDY = Study({name: Row(Network("stage2"), recipe) for name, recipe in ROWS.items()}, seeds=(1, 2, 3))
+STUDY = Study({name: Row(Network("stage2"), recipe) for name, recipe in ROWS.items()}, seeds=(1, 2))
 train_set, test_set = data.load()
 
 data.load = lambda: (train_set[:500], test_set[:200])

@@ -65,13 +65,11 @@ def test_a_killed_command_ends_with_the_same_runs(small, tmp_path, monkeypatch):
     monkeypatch.setattr(stored, "FOLDER", tmp_path / "whole")
     assert program(tmp_path / "whole").wait() == 0
     expected = without_seconds(load_runs("small"))
-    assert [(run.name, run.seed) for run in expected] == [
-        (name, seed) for name in ("slow", "fast") for seed in (1, 2, 3)
-    ]
+    assert [(run.name, run.seed) for run in expected] == [("slow", 1), ("slow", 2), ("fast", 1), ("fast", 2)]
 
     monkeypatch.setattr(stored, "FOLDER", tmp_path / "killed")
     draw, kills = random.Random(1), 0
-    while len(load_runs("small")) < 6:  # a file that is half written would raise
+    while len(load_runs("small")) < 4:  # a file that is half written would raise
         process, before = program(tmp_path / "killed"), len(load_runs("small"))
         # Killed soon after a run was stored, while the next ones are under way.
         while process.poll() is None and len(load_runs("small")) == before:
