@@ -132,7 +132,10 @@ def ema(hook_for) -> str:
     if not torch.allclose(weights, plain, atol=1e-5):
         raise Wrong("the network itself trains differently with your hook: it must change the averaged weights alone")
     if torch.equal(average, samples.weights_of(seeded(samples.small_network, 1))):
-        raise NotYet("the averaged weights are as they were")
+        raise NotYet(
+            "the averaged weights are as they were; note that `a = …` makes another tensor, and `a.mul_(…)` changes "
+            "the weight"
+        )
     mistakes = {
         "they are the weights of the last step": plain,
         "`decay` is the share of the old average, and 1 - decay that of the new weights": trained(moving(1 - decay))[1],

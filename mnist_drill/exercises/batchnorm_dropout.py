@@ -85,7 +85,7 @@ def _batch_norm_mistakes(x, norm: nn.BatchNorm2d, mean, var, mode: str) -> tuple
     if mode == "training":
         outputs["training mode normalizes by the batch's own statistics"] = scaled(mean, root(var))
         means = {
-            "the momentum is the share of the new value, 0.1": MOMENTUM * mean + (1 - MOMENTUM) * own_mean,
+            "the batch's share is 0.1, and that of the old average 0.9": MOMENTUM * mean + (1 - MOMENTUM) * own_mean,
             "it does not move: in training mode it becomes 0.9 of itself and 0.1 of the batch's": mean,
             "it is an average over batches, and not the mean of the last one": own_mean,
         }
@@ -93,7 +93,7 @@ def _batch_norm_mistakes(x, norm: nn.BatchNorm2d, mean, var, mode: str) -> tuple
             "the running variance takes the batch's variance with n - 1 in its denominator": (
                 (1 - MOMENTUM) * var + MOMENTUM * biased
             ),
-            "the momentum is the share of the new value, 0.1": MOMENTUM * var + (1 - MOMENTUM) * unbiased,
+            "the batch's share is 0.1, and that of the old average 0.9": MOMENTUM * var + (1 - MOMENTUM) * unbiased,
             "it does not move: in training mode it becomes 0.9 of itself and 0.1 of the batch's": var,
             "it is an average over batches, and not the variance of the last one": unbiased,
         }

@@ -31,8 +31,8 @@ from mnist_drill.receptive_field import Layer, trace
 from mnist_drill.recipes import PLAIN
 from mnist_drill.train import evaluate, fit
 
-BUDGET, LEAST = 8_000, 85.0  # parameters of the designed network; percent of the validation images
-FIELD = 20  # pixels: what is smaller sees no whole digit
+# Parameters of the designed network; percent of the validation images, more than a linear layer on the pixels reaches.
+BUDGET, LEAST = 8_000, 90.0
 DESIGN_RECIPE = replace(PLAIN, epochs=3, batch_size=32)  # with He initialization
 
 
@@ -131,7 +131,7 @@ def design(network) -> str:
         raise Wrong(f"it cannot be trained: {type(error).__name__}: {error}") from None
     accuracy = trained.last.test_accuracy if trained.epochs else 0.0
     if not accuracy >= LEAST:
-        reason = _field(model)
+        reason = ""
         if trained.epochs and abs(trained.last.test_loss - log(10)) < 1e-3:
             reason = "; its logits are all 0: ReLUs are closed for every image, see notebook 2: try more channels"
         raise Wrong(f"it should reach {LEAST:g} % validation accuracy; it reaches {percent(accuracy)}{reason}")
@@ -143,15 +143,6 @@ def _largest(model: nn.Module) -> str:
     layers = {name: layer.weight.numel() for name, layer in model.named_modules() if hasattr(layer, "weight")}
     name = max(layers, key=layers.get, default=None)
     return f", {layers[name]:,} of them in layer {name}" if name else ""
-
-
-def _field(model: nn.Module) -> str:
-    """That the receptive field is small, where it is."""
-    try:
-        field = trace(model)[-1].field_out
-    except (DrillError, IndexError):
-        return ""
-    return f"; its receptive field is {field} pixels, less than a digit" if field < FIELD else ""
 
 
 @checked

@@ -47,7 +47,10 @@ def convolution(convolve) -> str:
         }
         convolved = {why: F.conv2d(image.unsqueeze(0), wrong)[0] for why, wrong in mistakes.items()}
         right = F.conv2d(image.unsqueeze(0), kernels)[0]
-        what = f"the feature maps of {channels} channels under {maps} kernels of {side}×{side}"
+        convolved["all your maps are the same: sum over all axes but the first, that of the output channels"] = (
+            right.sum(dim=0, keepdim=True).expand_as(right)
+        )
+        what = f"the feature maps from {channels} to {maps} channels with {side}×{side} kernels"
         compare(ask(convolve, image.clone(), kernels.clone()), right, what, convolved)
     return "your feature maps are those of torch's `conv2d`"
 

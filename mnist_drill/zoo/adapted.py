@@ -44,7 +44,7 @@ class Adapted(nn.Module):
         layers = dict(network.named_modules())
         for layer in layers.values():
             if isinstance(layer, nn.BatchNorm2d):
-                # Some families average over up to thousands of steps: in a short training, over its beginning.
+                # Some families average over thousands of steps, more than a short training has.
                 layer.momentum = 0.1
         first = next(name for name, layer in layers.items() if isinstance(layer, nn.Conv2d))
         (last,) = (name for name, layer in layers.items() if 1000 in _widths(layer))
