@@ -103,7 +103,7 @@ class Recipe:
         return self.augmentation.shrunk(self.augmentation_annealing * (epoch - 1) / max(1, self.epochs - 1))
 
 
-PLAIN = Recipe()  # SGD with a constant learning rate: stages 2 and 3; stage 1 has fewer epochs and a higher rate
+PLAIN = Recipe()  # SGD with a constant learning rate: stages 2 and 3; stage 1 changes epochs and learning rate
 
 STAGE4 = Recipe(
     batch_size=192,
