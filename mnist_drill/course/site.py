@@ -24,16 +24,16 @@ NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml")
 def build(folder: Path, root: Path = ROOT) -> None:
     """Builds the site of a clone into `folder`; every warning is an error.
 
-    Raises `DrillError` where a package is missing, `root` is no clone or in `folder`, or Sphinx says what is wrong.
+    Raises `DrillError` where `root` is no clone or in `folder`, a package is missing, or Sphinx says what is wrong.
     """
-    missing = [name for name in NEEDS if not find_spec(name)]
-    if missing:
-        raise DrillError(f"the site needs {', '.join(missing)}: pip install -e '.[site]', with Python 3.11 or later")
     if not (root / "docs" / "conf.py").exists():
         raise DrillError(f"{root} is no clone of the course: the site is built from one")
     folder = folder.resolve()
     if root.resolve().is_relative_to(folder):
         raise DrillError(f"{folder} holds the clone itself: choose a folder for the site alone")
+    missing = [name for name in NEEDS if not find_spec(name)]
+    if missing:
+        raise DrillError(f"the site needs {', '.join(missing)}: pip install -e '.[site]', with Python 3.11 or later")
     # All pages are written, so that a build which was interrupted leaves none out.
     strict = ["-W", "--keep-going", "--quiet", "--jobs", "auto", "--write-all"]
     doctrees = folder.with_name(f"{folder.name}-doctrees")
