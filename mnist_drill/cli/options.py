@@ -22,6 +22,8 @@ class PathType(click.Path):
     def convert(self, value, parameter, context):
         if value == "":
             self.fail("the path is empty: name a file or a folder", parameter, context)
+        if "\0" in str(value):
+            self.fail("no path has a null character in it", parameter, context)
         return super().convert(value, parameter, context)
 
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import click
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mnist_drill.cli.config import read_config
@@ -159,6 +159,7 @@ def test_a_configuration_of_anything(tmp_path, content):
     key=st.sampled_from(["epochs", "batch-size", "learning_rate", "optimizer", "freeze", "seed", "out", "track"]),
     value=st.integers() | st.floats() | st.booleans() | st.text(max_size=8) | st.lists(st.integers(), max_size=2),
 )
+@example(key="out", value="\0")
 def test_a_configuration_with_any_value(tmp_path, key, value):
     path = tmp_path / "run.toml"
     path.write_text(f"{key} = {json.dumps(value)}\n".replace("NaN", "nan").replace("Infinity", "inf"))
