@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 
 
 def augment(images: Tensor, augmentation: Augmentation) -> Tensor:
-    """The batch of `images`, (N, 1, H, H) in [0, 1] with background 0, each by a random transformation of its own."""
+    """The batch of `images`, (N, 1, H, H) in [0, 1] with background 0, each by a random
+    transformation of its own."""
     a, n, device = augmentation, len(images), images.device
 
     def draw(limit: float, *shape: int) -> Tensor:
         return torch.empty(n, *shape, device=device).uniform_(-limit, limit)
 
     if a.rotation or a.translation or a.scale or a.shear:
-        images = affine(images, draw(a.rotation), draw(a.translation, 2), 1 + draw(a.scale), draw(a.shear))
+        rotation, shift = draw(a.rotation), draw(a.translation, 2)
+        images = affine(images, rotation, shift, 1 + draw(a.scale), draw(a.shear))
     if a.cutout:
-        images = erase(images, torch.randint(images.shape[-1], (n, 2), device=device), a.cutout)
+        centre = torch.randint(images.shape[-1], (n, 2), device=device)
+        images = erase(images, centre, a.cutout)
     return images
 
 

@@ -72,7 +72,7 @@ def split(train_set: LabeledImages) -> tuple[LabeledImages, LabeledImages]:
 
 
 def normalize(images: Tensor) -> Tensor:
-    """Images in [0, 1], normalized to mean 0 and standard deviation 1 over the training set."""
+    """Images in [0, 1], to mean 0 and standard deviation 1 over the training set."""
     return (images - MEAN) / STD
 
 

@@ -13,6 +13,8 @@ from mnist_drill.recipes import ADAPTED, Recipe
 from mnist_drill.stages import NETWORKS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
 
@@ -33,15 +35,18 @@ def build(name: str, seed: int | None = None, **changes) -> nn.Module:
     With a `seed` its weights are initialized from that seed; see `networks.seeded`. Raises `DrillError` for an unknown
     name.
     """
+    network = partial(function_of(name), **changes)
+    return network() if seed is None else seeded(network, seed)
+
+
+def function_of(name: str) -> Callable[..., nn.Module]:
+    """What makes a fresh network of that name, given its changes. Raises `DrillError` for an unknown name."""
     check_name(name)
     if name in NETWORKS:
-        network = NETWORKS[name].network
-    else:
-        from mnist_drill.zoo.adapted import adapted
+        return NETWORKS[name].network
+    from mnist_drill.zoo.adapted import adapted
 
-        network = partial(adapted, name)
-    network = partial(network, **changes)
-    return network() if seed is None else seeded(network, seed)
+    return partial(adapted, name)
 
 
 def recipe_for(name: str) -> Recipe:

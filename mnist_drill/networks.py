@@ -18,15 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def conv_block(c_in, c_out, kernel_size=3, *, stride=1, padding=0, pool=False, norm=False, dropout=0.0):
-    """Convolution without bias, max pooling (if `pool`), batch norm (if `norm`), dropout (if not 0), ReLU.
+# fmt: off
+def conv_block(
+    c_in, c_out, kernel_size=3, *, stride=1, padding=0,
+    pool=False, norm=False, dropout=0.0,
+):
+    """Convolution without bias, max pooling, batch norm, dropout, ReLU.
 
-    Pooling comes before the others, which then have a quarter of the positions to compute. Max pooling and ReLU can
-    trade places, since the largest of four values stays the largest. So can ReLU and dropping whole channels, which can
-    be done in place before it.
+    The middle three are optional. Pooling comes first of these: the others then have a
+    quarter of the positions to compute. Max pooling and ReLU can trade places, since
+    the largest of four values stays the largest. So can ReLU and dropping whole
+    channels, which can be done in place before it.
 
-    Shape: (N, c_in, H, W) to (N, c_out, H', W') with H' = (H + 2 * padding - kernel_size) // stride + 1, and half of it
-    after pooling, rounded down; W' likewise.
+    Shape: (N, c_in, H, W) to (N, c_out, H', W') with H' = (H + 2 * padding -
+    kernel_size) // stride + 1, and half of it after pooling, rounded down; W' likewise.
     """
     layers = [nn.Conv2d(c_in, c_out, kernel_size, stride, padding, bias=False)]
     if pool:
@@ -37,10 +42,12 @@ def conv_block(c_in, c_out, kernel_size=3, *, stride=1, padding=0, pool=False, n
         layers.append(nn.Dropout2d(dropout, inplace=True))
     layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
+# fmt: on
 
 
 def stage1() -> nn.Sequential:
-    """The baseline: three convolutions, max pooling, three more, and a 7×7 convolution over all that is left."""
+    """The baseline: three convolutions, max pooling, three more, and a 7×7 convolution
+    over all that is left."""
     return nn.Sequential(
         conv_block(1, 32),
         conv_block(32, 64),
@@ -54,9 +61,9 @@ def stage1() -> nn.Sequential:
     )
 
 
-def stage2(norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
-    """Few channels, max pooling at receptive field 5, and global average pooling in place of the 7×7 convolution."""
-    block = partial(conv_block, norm=norm, dropout=dropout)
+def stage2(block: Callable[..., nn.Module] = conv_block) -> nn.Sequential:
+    """Few channels, max pooling at receptive field 5, and global average pooling in
+    place of the 7×7 convolution."""
     return nn.Sequential(
         block(1, 16, padding=1),
         block(16, 24, pool=True),
@@ -72,12 +79,13 @@ def stage2(norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
 
 def stage3(dropout: float = 0.002) -> nn.Sequential:
     """`stage2` with batch norm and a little dropout in every block."""
-    return stage2(norm=True, dropout=dropout)
+    return stage2(partial(conv_block, norm=True, dropout=dropout))
 
 
 def stage4() -> nn.Sequential:
-    """`stage3` without its dropout, which takes time and makes no significant difference to the loss."""
-    return stage2(norm=True)
+    """`stage3` without its dropout, which takes time and makes no significant
+    difference to the loss."""
+    return stage2(partial(conv_block, norm=True))
 
 
 def sprint() -> nn.Sequential:

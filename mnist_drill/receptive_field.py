@@ -76,7 +76,7 @@ def trace(model: nn.Module, size: int = 28) -> list[Layer]:
         )
         layer = Layer(
             name=name,
-            operation=_operation(module, shape_out),
+            operation=_operation(module, covers_all=kernel - padding >= shape_in[2] and dilation == 1 == shape_out[2]),
             kernel=kernel,
             stride=stride,
             padding=padding,
@@ -151,6 +151,8 @@ def calls(model: nn.Module, size: int) -> list[tuple[str, nn.Module, torch.Size,
             raise DrillError(f"layer {names[module]} is used twice, so it has no single receptive field")
         if len(inputs) != 1 or inputs[0] is not previous:
             raise DrillError(f"layer {names[module]} does not take the output of the layer before it: a branch")
+        if not isinstance(output, Tensor):
+            raise DrillError(f"layer {names[module]} returns a {type(output).__name__}, not one tensor")
         calls.append((names[module], module, inputs[0].shape, output.shape))
         previous = output
 
@@ -174,8 +176,9 @@ def _side(name: str, module: nn.Module, setting: str) -> int:
     return sides[0]
 
 
-def _operation(module: nn.Module, shape_out: torch.Size) -> str:
+def _operation(module: nn.Module, covers_all: bool) -> str:
+    """What `Layer.operation` says of a layer; `covers_all` says whether it makes one output of all of its input."""
     if isinstance(module, nn.Conv2d):
         return "conv"
     pool = "max pool" if isinstance(module, nn.MaxPool2d) else "average pool"
-    return f"{'global ' if shape_out[2] == 1 else ''}{pool}"
+    return f"{'global ' if covers_all else ''}{pool}"

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field, replace
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
+BATCH_SIZES = 2, 60_000  # the least and the most; the most is the training set
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ class Recipe:
     mixed_precision: bool = True  # autocast to bfloat16 while training, where the hardware multiplies it natively
 
     def __post_init__(self):
+        if self.epochs < 1:
+            raise ValueError(f"epochs = {self.epochs} is not in its range, from 1")
+        low, high = BATCH_SIZES
+        if not low <= self.batch_size <= high:
+            raise ValueError(f"batch_size = {self.batch_size} is not in its range, from {low} to {high}")
         if not 0 <= self.augmentation_annealing <= 1:
             raise ValueError(f"augmentation_annealing is a share between 0 and 1, not {self.augmentation_annealing}")
         if not 0 <= self.learning_rate < math.inf:

@@ -55,11 +55,15 @@ def train_epoch(
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, dataset: LabeledImages, batch_size: int = EVALUATION_BATCH) -> Tensor:
-    """The logits of all images, shape (N, 10), on their labels' device; leaves the network in evaluation mode."""
+def predict(
+    model: nn.Module,
+    dataset: LabeledImages,
+    batch_size: int = EVALUATION_BATCH,
+) -> Tensor:
+    """All logits, (N, 10), on the labels' device; the model ends in evaluation mode."""
     model.eval()
     device = next(model.parameters()).device
-    logits = [model(normalize(images.to(device))) for images in dataset.images.split(batch_size)]
+    logits = [model(normalize(x.to(device))) for x in dataset.images.split(batch_size)]
     return torch.cat(logits).to(dataset.labels.device)
 
 
@@ -67,7 +71,8 @@ def evaluate(model: nn.Module, dataset: LabeledImages) -> Score:
     """The score in evaluation mode."""
     logits = predict(model, dataset)
     correct = (logits.argmax(dim=1) == dataset.labels).sum()
-    return Score(F.cross_entropy(logits, dataset.labels).item(), 100 * correct.item() / len(dataset))
+    loss = F.cross_entropy(logits, dataset.labels)
+    return Score(loss.item(), 100 * correct.item() / len(dataset))
 
 
 def confusion_matrix(model: nn.Module, dataset: LabeledImages) -> Tensor:

@@ -104,6 +104,16 @@ def test_the_square_of_an_output_lies_where_its_gradient_is(model):
         assert where.max() == min(27, first + layer.field_out - 1)
 
 
+@pytest.mark.parametrize(
+    ("pool", "size", "operation"),
+    [(nn.AvgPool2d(3), 3, "global average pool"), (nn.MaxPool2d(2), 3, "max pool"),
+     (nn.MaxPool2d(5, padding=2), 3, "global max pool"), (nn.MaxPool2d(5, 1, 2), 3, "max pool"),
+     (nn.AvgPool2d(4, 4, padding=2), 3, "average pool"), (nn.MaxPool2d(2, dilation=2), 3, "max pool")],
+)  # fmt: skip
+def test_a_pool_is_global_that_covers_all_of_its_input(pool, size, operation):
+    assert [layer.operation for layer in trace(nn.Sequential(pool), size)] == [operation]
+
+
 def test_batch_norm_is_counted_with_its_convolution():
     layers = trace(build("stage3"))
     assert sum(layer.norm_parameters for layer in layers) == 192
@@ -163,6 +173,8 @@ def twice():
         (nn.Sequential(nn.Conv2d(1, 1, 3), nn.Upsample(scale_factor=2)), "1"),
         (nn.Sequential(nn.Conv2d(1, 1, (3, 1))), "0"),
         (nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(3, ceil_mode=True)), "1"),
+        (nn.Sequential(nn.Conv2d(1, 1, 3), nn.MaxPool2d(2, return_indices=True)), "1"),
+        (nn.Sequential(nn.Flatten(2), nn.Flatten(0, 1), nn.GRU(784, 10)), "2"),
     ],
 )
 def test_what_it_does_not_understand_is_an_error_that_names_the_layer(model, layer):

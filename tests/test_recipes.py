@@ -48,6 +48,9 @@ def test_impossible_ranges_are_refused(wrong):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
+        ({"epochs": 0}, "epochs = 0"),
+        ({"batch_size": 1}, "batch_size = 1"),
+        ({"batch_size": 60_001}, "batch_size = 60001"),
         ({"augmentation_annealing": 1.5}, "augmentation_annealing"),
         ({"learning_rate": -0.1}, "learning rate"),
         ({"learning_rate": float("inf")}, "learning rate"),

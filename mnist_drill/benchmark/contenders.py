@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from mnist_drill.data import LabeledImages
     from mnist_drill.recipes import Recipe
-    from mnist_drill.runs import Run
+    from mnist_drill.runs import Run, Score
 
 ONE_EPOCH = "one-epoch recipe"
 
@@ -41,8 +41,9 @@ def course_run(
     device: torch.device,
     seed: int = 1,
     network: nn.Module | None = None,  # built from the seed where none is given
+    loop: Callable[..., Score] | None = None,
 ) -> Run:
-    """A run of a network's recipe by `fit`, over that number of epochs, which prints nothing."""
+    """A run of a network's recipe by `fit`, over that number of epochs and with that loop, which prints nothing."""
     run = fit(
         build(name, seed) if network is None else network,
         NETWORKS[name].recipe.with_epochs(epochs),
@@ -53,6 +54,7 @@ def course_run(
         device=device.type,
         progress=False,
         on_epoch=lambda row: None,
+        loop=loop,
     )
     return require_finished(run)
 

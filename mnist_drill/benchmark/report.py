@@ -114,7 +114,7 @@ def _lines(part: str, report: dict, train_images: int, test_images: int) -> tupl
         case "parts":
             return "\nWhere the time of an epoch goes", parts_table(report)
         case "goals":
-            title = "\nSeconds until a test accuracy is first reached: median of the seeds (lowest to highest)"
+            title = "\nSeconds until a test accuracy is first reached: median (lowest to highest) of the seeds that do"
             return title, goals_table(report)
         case "inference":
             return "\nLatency, microseconds per image: median (lowest to highest)", latency_table(report)
@@ -140,20 +140,20 @@ def epoch_table(report: dict) -> Table:
         course, *usual = contenders.values()
         row = [name, _spread(course)]
         for seconds in usual:
-            row += [_spread(seconds), f"{statistics.median(seconds) / statistics.median(course):.1f}×"]
+            row += [_spread(seconds), f"{statistics.median(seconds) / statistics.median(course):.1f}"]
         rows.append(row)
     pipelines = [name for name in next(iter(report["epoch"].values())) if name != "course"]
-    return Table(["network", "course", *(x for name in pipelines for x in (name, "slower by"))], rows)
+    return Table(["network", "course", *(x for name in pipelines for x in (name, "times as long"))], rows)
 
 
 def published_table(report: dict) -> Table:
     """A row for stage 4, one for each form of what is published: seconds per epoch, and the ratio to the course."""
     course = statistics.median(report["published"]["course"])
     rows = [
-        [name, _spread(seconds), f"{statistics.median(seconds) / course:.1f}×"]
+        [name, _spread(seconds), f"{statistics.median(seconds) / course:.1f}"]
         for name, seconds in report["published"].items()
     ]
-    return Table(["stage 4", "seconds per epoch", "slower by"], rows)
+    return Table(["stage 4", "seconds per epoch", "times as long"], rows)
 
 
 def limit_table(report: dict) -> Table:

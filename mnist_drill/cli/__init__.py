@@ -25,6 +25,7 @@ COMMANDS = {
     "submit": ("networks", "Write an entry to Kaggle's Digit Recognizer competition."),
     "export": ("networks", "Write a checkpoint in another format, to share it."),
     "compare": ("studies", "Train networks and tabulate accuracy and cost."),
+    "transfer": ("studies", "Train a pretrained network with few labels."),
     "study": ("study", "Train a study of your own; compare its rows."),
     "judge": ("judge", "Judge a network of your own, or a class's."),
     "leaderboard": ("leaderboard", "Rank judged networks; add one, judge one again."),

@@ -61,23 +61,14 @@ def _judge_file(target: str, rules, quick: bool, first_seed: int | None, jobs: i
         report = judge(submission, rules=rules, quick=quick, first_seed=first_seed, jobs=jobs, on_epoch=tell_epoch,
                        processes=processes)  # fmt: skip
     stored = out / f"{report.name}.json"
-    if not report.runs and _has_runs(stored):
-        outcome = f"kept {stored}, which has trainings, and this judgement has none: --out names another folder"
-    else:
+    if report.may_replace(stored):
         report.save(stored)
         write_page(stored.with_suffix(".html"), report)
         outcome = f"wrote {stored} and {stored.with_suffix('.html')}"
+    else:
+        outcome = f"kept {stored}, which has finished trainings; this judgement has none: --out names another folder"
     click.echo(f"{card(report)}\n\n{outcome}")
     raise SystemExit(report.exit_status)
-
-
-def _has_runs(path: Path) -> bool:
-    from mnist_drill.judge.report import Report
-
-    try:
-        return bool(Report.load(path).runs)
-    except DrillError:
-        return False
 
 
 def tell_epoch(task, row) -> None:

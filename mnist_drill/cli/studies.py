@@ -17,6 +17,8 @@ from mnist_drill.storage.files import ensure_writable, write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mnist_drill.runs import Run
+
 
 @click.command("compare")
 @click.argument("names", nargs=-1)
@@ -72,6 +74,39 @@ def compare_command(
     write_atomically(out / "comparison.md", table.markdown() + "\n")
     study_plots.accuracy_against_parameters(comparison.entries, path=out / "comparison.png")
     click.echo(f"{table}\nwrote {out / 'comparison'}.md, .json and .png")
+
+
+@click.command("transfer")
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Number of seeds of each row.")
+@click.option("--store", is_flag=True, help="Store the runs in the package, too, for the docs and the appendix.")
+@device_option
+@click.option("--out", type=PATH, default="runs/transfer", show_default=True, help="Folder to write to.")
+def transfer_command(seeds: int, store: bool, device: str, out: Path) -> None:
+    """Pretrain a network on another task, then train its last layer or all layers with few labels and with all.
+
+    The network is torchvision's resnet18. It is pretrained on which of four rotations an image has, and then trained on
+    the ten digits; or on the digits 0 to 4, and then on 5 to 9; and each time without any pretraining beside it. Each
+    run is a file in OUT and not trained again: the same command goes on where it was interrupted.
+    """
+    from mnist_drill.evidence import stored
+    from mnist_drill.training.devices import pick_device
+    from mnist_drill.zoo import transfer
+
+    pick_device(device)
+    for folder in [out, stored.FOLDER] if store else [out]:
+        ensure_writable(folder)
+    runs: dict[str, list[Run]] = {}
+
+    def keep(run: Run) -> None:
+        runs.setdefault(run.name, []).append(run)
+        if store:
+            stored.store("transfer", run, transfer.ROWS)
+
+    transfer.transfer(
+        out, transfer.ROWS.values(), range(1, seeds + 1), device=device, progress=sys.stdout.isatty(), say=click.echo,
+        keep=keep,
+    )  # fmt: skip
+    click.echo(transfer.table(runs))
 
 
 @click.command("evidence")

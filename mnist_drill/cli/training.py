@@ -15,7 +15,7 @@ from mnist_drill.cli.config import config_option
 from mnist_drill.cli.options import PATH, device_option, epochs_option, seed_option
 from mnist_drill.cli.tracking import TRACKERS, tracker_for
 from mnist_drill.errors import DrillError
-from mnist_drill.recipes import OPTIMIZERS
+from mnist_drill.recipes import BATCH_SIZES, OPTIMIZERS
 from mnist_drill.storage.files import ensure_writable
 
 if TYPE_CHECKING:
@@ -26,14 +26,12 @@ if TYPE_CHECKING:
     from mnist_drill.recipes import Recipe
     from mnist_drill.runs import Epoch, Run
 
-LARGEST_BATCH = 60_000  # the training set
-
 
 @click.command("train")
 @click.argument("name")
 @config_option
 @epochs_option("the")
-@click.option("--batch-size", type=click.IntRange(2, LARGEST_BATCH), help="Images in a batch, instead of the recipe's.")
+@click.option("--batch-size", type=click.IntRange(*BATCH_SIZES), help="Images in a batch, instead of the recipe's.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True),
               help="Learning rate, with a schedule its peak, instead of the recipe's.")  # fmt: skip
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="Instead of the recipe's.")

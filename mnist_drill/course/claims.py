@@ -178,20 +178,23 @@ def margins(claims: Iterable[Claim], *runs: Run, seeds: Sequence[Run] = ()) -> T
     """What was asked and what was reached, of the claims that measure the first run: in it and at the closest seed.
 
     The margin is the distance of the closest seed from the bound, in standard deviations over the seeds; negative where
-    that seed is on the wrong side, and infinite where the seeds do not differ.
+    that seed is on the wrong side, and infinite, with that sign, where the seeds do not differ.
     """
     rows = []
     for claim in claims:
         if claim.measure is None or not claim.is_about(*runs):
             continue
         name, limit = claim.bound
-        _, sign, direction = BOUNDS[name]
+        within, sign, direction = BOUNDS[name]
         values = [claim.measured(seed, *runs[1:]) for seed in seeds]
         if any(map(math.isnan, values)):  # such a seed has nothing to measure, and no figure is closer to a miss
             values = []
         closest = min(values, key=lambda value: direction * (value - limit), default=math.nan)
         deviation = statistics.stdev(values) if len(values) > 1 else math.nan
-        margin = math.inf if deviation == 0 else direction * (closest - limit) / deviation
+        if deviation == 0:
+            margin = math.inf if within(closest, limit) else -math.inf
+        else:
+            margin = direction * (closest - limit) / deviation
         rows.append([claim.sentence, f"{sign} {limit:,g}", *map(_figure, (claim.measured(*runs), closest)),
                      _figure(margin, decimals=1)])  # fmt: skip
     header = ["claim", "asked", "this run", f"closest of {len(seeds)} seeds", "margin in standard deviations"]
@@ -202,5 +205,5 @@ def _figure(value: float, decimals: int = 2) -> str:
     if math.isnan(value):
         return "–"
     if math.isinf(value):
-        return "∞"
+        return "∞" if value > 0 else "-∞"
     return f"{value:,d}" if isinstance(value, int) else f"{value:,.{decimals}f}"

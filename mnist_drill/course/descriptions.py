@@ -61,7 +61,7 @@ def losses(run: Run) -> str:
     first, last = run.epochs[0], run.last
     return (
         f"Line chart of the cross-entropy of {run.name} per epoch: train from {first.train_loss:.4f} to "
-        f"{last.train_loss:.4f}; test from {first.test_loss:.4f} to {last.test_loss:.4f}."
+        f"{last.train_loss:.4f}; {run.evaluated_on} from {first.test_loss:.4f} to {last.test_loss:.4f}."
     )
 
 
@@ -124,6 +124,15 @@ def networks(runs_of: dict[str, list[Run]], parameters: dict[str, int]) -> str:
 def schedules(study: dict[str, list[Run]]) -> str:
     ends = [f"{label} {mean_accuracy(runs)} %" for label, runs in study.items()]
     return f"Line charts of validation accuracy and learning rate per epoch; mean accuracy at the end{titled(ends)}."
+
+
+def study_losses(study: dict[str, list[Run]]) -> str:
+    means = [
+        f"{label} {', '.join(f'{statistics.fmean(row.test_loss for row in rows):.3f}' for rows in epochs)}"
+        for label, runs in study.items()
+        for epochs in [zip(*(run.epochs for run in runs), strict=False)]
+    ]
+    return f"Line chart of the validation loss of each run per epoch; means{titled(means)}."
 
 
 def mean_accuracy(runs: Sequence[Run]) -> str:

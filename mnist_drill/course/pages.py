@@ -15,7 +15,7 @@ from mnist_drill.course.blocks import block, shown_by
 from mnist_drill.course.markers import between
 from mnist_drill.course.notebooks import ROOT, every_notebook, notebooks, render_title, without_pages
 from mnist_drill.course.overview import overview
-from mnist_drill.course.tables import Table, counted, loss_table, percent, spread_table, threads
+from mnist_drill.course.tables import Table, counted, percent, spread_table, study_table, threads
 from mnist_drill.errors import DrillError
 from mnist_drill.evidence import stored
 from mnist_drill.evidence.stored import load_runs, load_study
@@ -79,8 +79,9 @@ def notebooks_table(root: Path) -> str:
 def seeds_table(root: Path) -> str:
     """A row for each network: how its accuracies spread over the seeds of the evidence, and what is published."""
     runs_of = {name: load_runs(name, stage.recipe) for name, stage in NETWORKS.items()}
+    runs_of |= {f"{name}, without bfloat16": runs for name, runs in load_study("float32").items()}
     table = spread_table(runs_of)
-    rows = [[*row, _published(NETWORKS[row[0]])[1]] for row in table.rows]
+    rows = [[*row, _published(NETWORKS[row[0].partition(",")[0]])[1]] for row in table.rows]
     runs = [run for runs in runs_of.values() for run in runs]
     return (
         f"{Table([*table.header, 'published best epoch, one run'], rows).markdown()}\n\n"
@@ -89,7 +90,7 @@ def seeds_table(root: Path) -> str:
 
 
 def ablation_tables(root: Path) -> str:
-    """What the file of each study with a baseline says at its head, and its variants' losses on the validation set."""
+    """What the file of each study with a baseline says at its head, and how its variants compare with that."""
     parts = []
     for name, study in STUDIES.items():
         runs_of = {} if name in NETWORKS or study.evaluated_on != "validation" else load_study(name)
@@ -98,12 +99,12 @@ def ablation_tables(root: Path) -> str:
         lines = (stored.FOLDER / f"{name}.toml").read_text(encoding="utf-8").splitlines()
         said = " ".join(line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("# "), lines))
         where = _machines(run.environment for runs in runs_of.values() for run in runs)
-        parts += [f"**{name}.** {said} Trained on {where}.", loss_table(runs_of, study.baseline).markdown()]
+        parts += [f"**{name}.** {said} Trained on {where}.", study_table(runs_of, study.baseline).markdown()]
     return "\n\n".join(parts)
 
 
 def speed_tables(root: Path) -> str:
-    """The stored benchmark: epochs against the usual pipelines, time to accuracy, latency, memory."""
+    """The stored benchmark: epochs against the usual pipelines, time to accuracy, latency."""
     path = stored.FOLDER / "benchmark.json"
     report = benchmark.load_report(path)
     try:
@@ -112,20 +113,32 @@ def speed_tables(root: Path) -> str:
                 f"On {_machines([report['environment']])} (the usual pipeline in float32). "
                 "Seconds per epoch, evaluation on the test set included: median (lowest to highest) of the rounds.",
                 benchmark.epoch_table(report).markdown(),
-                "Stage 4 against the fourth step of the published drill, as people write it (float32; batches of 128 "
-                "or 32; blocks with dropout, which stage 4 has not, and the pool after it; each image rotated by PIL):",
-                benchmark.published_table(report).markdown() if "published" in report else "Not measured.",
                 "What the FLOPs of an epoch alone would take, at the throughput of a large matrix product:",
                 benchmark.limit_table(report).markdown(),
-                "Seconds of training until a test accuracy is first reached, median of the seeds (lowest to highest):",
+                "Seconds of training until a test accuracy is reached, median (lowest to highest) of seeds that do:",
                 benchmark.goals_table(report).markdown(),
                 "Latency, microseconds per image of 28×28 pixels, median (lowest to highest) of the rounds:",
                 benchmark.latency_table(report).markdown(),
-                benchmark.memory_line(report),
             ]
         )
     except KeyError as part:
         raise DrillError(f"{path} lacks {part}: `bench --out {path}` measures everything") from None
+
+
+def speed_without_bfloat16(root: Path) -> str:
+    """Stage 4's epoch beside its published form, all of them in float32, and its memory."""
+    path = stored.FOLDER / "benchmark_float32.json"
+    report = benchmark.load_report(path)
+    try:
+        return (
+            f"On {_machines([report['environment']])}. Seconds per epoch, evaluation on the test set included: "
+            f"median (lowest to highest) of the rounds.\n\n{benchmark.published_table(report).markdown()}\n\n"
+            f"{benchmark.memory_line(report)}"
+        )
+    except KeyError as part:
+        raise DrillError(
+            f"{path} lacks {part}: `bench --only published --only memory --out {path}` measures it"
+        ) from None
 
 
 def throughput_table(root: Path) -> str:
@@ -195,7 +208,7 @@ TABLES = {
     "docs/measurements.md": {"margins": margins_tables},
     "docs/evidence.md": {"notebooks": notebooks_table, "seeds": seeds_table, "ablations": ablation_tables},
     "docs/big_networks.md": {"comparison": comparison_table},
-    "docs/speed.md": {"speed": speed_tables},
+    "docs/speed.md": {"speed": speed_tables, "float32": speed_without_bfloat16},
     "docs/photographs.md": {"photographs": photographs_table},
     "docs/cluster.md": {"throughput": throughput_table},
     "docs/leaderboard.md": {"leaderboard": leaderboard_tables},

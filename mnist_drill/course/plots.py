@@ -109,11 +109,11 @@ def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0, path: Pa
 
 
 def losses(run: Run) -> None:
-    """Train and test loss per epoch."""
+    """Loss per epoch, on the training set and on the set that the run was evaluated on."""
     figure, axis = plt.subplots(figsize=(5.4, 3))
-    for part, colour in (("train", BLUE), ("test", ORANGE)):
+    for part, colour, label in (("train", BLUE, "train"), ("test", ORANGE, run.evaluated_on)):
         axis.plot([row.epoch for row in run.epochs], [getattr(row, f"{part}_loss") for row in run.epochs],
-                  color=colour, marker="o", markersize=3, label=part)  # fmt: skip
+                  color=colour, marker="o", markersize=3, label=label)  # fmt: skip
     axis.set(yscale="log", xlabel="epoch", ylabel="cross-entropy", title=run.name)
     axis.xaxis.get_major_locator().set_params(integer=True)
     axis.grid(alpha=0.3, which="both")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 import statistics
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mnist_drill.runs import Run
+
+
+LEVEL = 0.05  # a difference is significant if its p-value is at most that
 
 
 @dataclass(frozen=True)
@@ -21,26 +25,42 @@ class Difference:
     mean: float
     low: float
     high: float
+    p: float  # by Welch's t-test; of one among several `comparisons`, corrected for their number
+
+    decimals: ClassVar[int] = 2  # that are shown
+
+    @property
+    def better(self) -> bool:
+        return self.mean > 0
+
+    @property
+    def significant(self) -> bool:
+        return self.p <= LEVEL
 
     @property
     def verdict(self) -> str:
-        if self.low > 0:
-            return "significantly better"
-        return "significantly worse" if self.high < 0 else "no significant difference"
+        if not self.significant:
+            return "no significant difference"
+        return "significantly better" if self.better else "significantly worse"
+
+    @property
+    def interval(self) -> str:
+        """The mean difference and the ends of its interval."""
+        mean, low, high = (f"{value:+.{self.decimals}f}" for value in (self.mean, self.low, self.high))
+        return f"{mean} ({low} to {high})"
 
     def __str__(self) -> str:
-        return f"{self.mean:+.2f} ({self.low:+.2f} to {self.high:+.2f}): {self.verdict}"
+        return f"{self.interval}: {self.verdict}"
 
 
 class LossDifference(Difference):
     """The same of losses, of which the lower is the better."""
 
-    @property
-    def verdict(self) -> str:
-        return Difference(-self.mean, -self.high, -self.low).verdict
+    decimals = 4
 
-    def __str__(self) -> str:
-        return f"{self.mean:+.4f} ({self.low:+.4f} to {self.high:+.4f}): {self.verdict}"
+    @property
+    def better(self) -> bool:
+        return self.mean < 0
 
 
 def difference(runs: Sequence[Run], others: Sequence[Run]) -> Difference:
@@ -49,13 +69,13 @@ def difference(runs: Sequence[Run], others: Sequence[Run]) -> Difference:
     With one run on a side there is no interval, and no significant difference.
     """
     ours, theirs = ([run.last.test_accuracy for run in side] for side in (runs, others))
-    return Difference(*welch(ours, theirs)[:3])
+    return Difference(*welch(ours, theirs))
 
 
 def loss_difference(runs: Sequence[Run], others: Sequence[Run]) -> LossDifference:
-    """Of the last test losses, as `difference`. Where two recipes are close, the loss tells more than the accuracy."""
+    """Of the last test losses, as `difference`. The loss measures confidence as well as correctness."""
     ours, theirs = ([run.last.test_loss for run in side] for side in (runs, others))
-    return LossDifference(*welch(ours, theirs)[:3])
+    return LossDifference(*welch(ours, theirs))
 
 
 def welch(ours: Sequence[float], theirs: Sequence[float]) -> tuple[float, float, float, float]:
@@ -93,15 +113,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def power(difference: float, deviations: tuple[float, float], sizes: tuple[int, int], level: float = 0.05) -> float:
     """The chance that Welch's t-test, two-sided, finds a true difference of means, by the noncentral t-distribution.
 
-    `deviations` are the two standard deviations, not both 0, and `sizes` the numbers of values, at least 2 each.
+    `deviations` are the two standard deviations, not both 0, and `sizes` the numbers of values, at least 2 each. With
+    fewer than about 5 values and a small level the chance is lower: Welch's test estimates its degrees of freedom.
     """
-    from scipy.special import nctdtr, stdtrit
+    from scipy.special import stdtrit
+    from scipy.stats import nct
 
     first, second = (deviation**2 / size for deviation, size in zip(deviations, sizes, strict=True))
     error = math.sqrt(first + second)
     freedom = (first + second) ** 2 / (first**2 / (sizes[0] - 1) + second**2 / (sizes[1] - 1))
     limit, shift = stdtrit(freedom, 1 - level / 2), abs(difference) / error
-    return float(1 - nctdtr(freedom, shift, limit) + nctdtr(freedom, shift, -limit))
+    found, with_the_wrong_sign = float(nct.sf(limit, freedom, shift)), float(nct.cdf(-limit, freedom, shift))
+    # SciPy has no number for the second where it is next to 0: for a difference of many standard errors.
+    return found if math.isnan(with_the_wrong_sign) else found + with_the_wrong_sign
 
 
 def seeds_needed(
@@ -148,9 +172,26 @@ def seeds_to_tell(distance: float, deviation: float, most: int = 1000) -> int | 
     return None
 
 
+def comparisons(
+    study: dict[str, list[Run]], chosen: str | None, compare: Callable[..., Difference] = difference
+) -> dict[str, Difference]:
+    """How each other row of a study differs from the chosen one, by `difference` or `loss_difference`; without a chosen
+    one, how each row but the first differs from the row before.
+
+    The intervals are each comparison's own; the p-values, and with them the verdicts, are corrected by `holm` for the
+    number of comparisons.
+    """
+    if chosen is None:
+        found = {label: compare(study[label], study[before]) for before, label in pairwise(study)}
+    else:
+        found = {label: compare(runs, study[chosen]) for label, runs in study.items() if label != chosen}
+    corrected = holm([each.p for each in found.values()])
+    return {label: replace(each, p=p) for (label, each), p in zip(found.items(), corrected, strict=True)}
+
+
 def significantly_better(study: dict[str, list[Run]], chosen: str) -> list[str]:
-    """The rows of a study that are significantly better than the chosen one."""
-    return [label for label, runs in study.items() if difference(runs, study[chosen]).low > 0]
+    """The rows of a study whose accuracy is significantly better than that of the chosen one; see `comparisons`."""
+    return [label for label, each in comparisons(study, chosen).items() if each.verdict == "significantly better"]
 
 
 def standard_error(accuracy: float) -> float:

@@ -116,6 +116,20 @@ def networks(
     show(figure, description=descriptions.networks(runs_of, parameters))
 
 
+def losses(study: dict[str, list[Run]]) -> None:
+    """The validation loss per epoch of each run of up to three variants, on a logarithmic scale."""
+    figure, axis = plt.subplots(figsize=(6.4, 3))
+    for (label, runs), colour in zip(study.items(), (BLUE, ORANGE, GREY), strict=False):
+        for place, run in enumerate(runs):
+            axis.plot([x.epoch for x in run.epochs], [x.test_loss for x in run.epochs], color=colour, linewidth=1,
+                      marker="o", markersize=3, label=None if place else label)  # fmt: skip
+    axis.set(yscale="log", xlabel="epoch", ylabel="validation loss")
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(fontsize=8)
+    show(figure, description=descriptions.study_losses(study))
+
+
 def schedules(study: dict[str, list[Run]], lowest: float, columns: int = 3) -> None:
     """For each variant the validation accuracy per epoch of each run, and below it the learning rate."""
     rows = -(-len(study) // columns)

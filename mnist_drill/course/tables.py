@@ -7,11 +7,12 @@ import statistics
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from mnist_drill.course.statistics import difference, loss_difference
+from mnist_drill.course.statistics import comparisons, difference, loss_difference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from mnist_drill.course.statistics import Difference
     from mnist_drill.runs import Run
     from mnist_drill.stages import Published
 
@@ -51,10 +52,18 @@ class Table:
 class Result(Table):
     """The figures of a run, then those of stored runs of the same recipe, then published ones: percent, seconds.
 
-    A notebook that shows it stores the run beside it.
+    Below stands, for each of the stored runs in `against`, by what they are called, the difference of the mean last
+    test accuracy from theirs, in points, with its 95 % confidence interval by Welch's t-test. A notebook that shows the
+    table stores the run beside it.
     """
 
-    def __init__(self, run: Run, seeds: Sequence[Run] = (), published: Published | None = None):
+    def __init__(
+        self,
+        run: Run,
+        seeds: Sequence[Run] = (),
+        published: Published | None = None,
+        against: Mapping[str, Sequence[Run]] | None = None,
+    ):
         self.run = run
         figures = {
             "best train": lambda run: run.best_train,
@@ -82,6 +91,9 @@ class Result(Table):
         if published:
             best = {"best train": published.best_train, "best test": published.best_test}
             rows.append(["published, one run", *(percent(best.get(name, math.nan)) for name in figures), "–"])
+        for name, others in (against or {}).items():
+            which = f"{len(seeds)} seeds against {_counted_on(others, seeds)} of {name}, points"
+            rows.append([which, *(difference(seeds, others) if x == "last test" else "–" for x in figures), "–"])
         epochs = f"{len(run.epochs)} epoch{'s' if len(run.epochs) > 1 else ''}"
         super().__init__([f"{run.parameters:,} parameters, {epochs}", *figures, "seconds"], rows)
 
@@ -117,37 +129,47 @@ def spread_table(study: dict[str, list[Run]], least: float = 99.4) -> Table:
     return Table(header, rows)
 
 
-def study_table(study: dict[str, list[Run]], chosen: str) -> Table:
-    """A row for each variant of a study on the validation set, and how it compares with the chosen one."""
-    header = ["variant", "parameters", "seeds", "last validation accuracy", "lowest of last five",
-              "generalization gap", "seconds per epoch", f"against {chosen!r}"]  # fmt: skip
-    rows = []
-    for label, runs in study.items():
-        seconds = statistics.median(run.seconds_per_epoch for run in runs)
-        rows.append(
-            [label, f"{runs[0].parameters:,}", counted(runs), mean_and_spread([run.last.test_accuracy for run in runs]),
-             percent(min(run.lowest_of_last(5) for run in runs)),
-             mean_and_spread([run.generalization_gap for run in runs]),
-             f"{seconds:.1f}", "–" if label == chosen else difference(runs, study[chosen])]
-        )  # fmt: skip
-    return Table(header, rows)
+def study_table(study: dict[str, list[Run]], chosen: str | None) -> Table:
+    """A row for each variant of a study on the validation set, and how it compares with the chosen one; without a
+    chosen one, with the row above.
 
-
-def loss_table(study: dict[str, list[Run]], chosen: str) -> Table:
-    """A row for each variant of a study on the validation set, and how its loss compares with that of the chosen one.
-
-    Where accuracies are close, losses tell more. The median time of an epoch is relative to that of the chosen one.
+    Where a difference of the mean accuracies, in points, or of the mean losses is significant, its cell says so. The
+    intervals are each comparison's own; the verdicts are corrected for the number of comparisons. The loss often
+    separates variants with fewer seeds, but it measures confidence, too. Parameters are shown where they differ. The
+    time of an epoch, median (lowest to highest) of the seeds, is relative to the median of the chosen row, or of the
+    first.
     """
-    header = ["variant", "seeds", "last validation accuracy", "last validation loss", f"loss against {chosen!r}",
+    against = "against the row above" if chosen is None else f"against {chosen!r}"
+    by_accuracy, by_loss = (comparisons(study, chosen, by) for by in (difference, loss_difference))
+    usual = statistics.median(run.seconds_per_epoch for run in study[chosen or next(iter(study))])
+    differ = len({runs[0].parameters for runs in study.values()}) > 1
+    header = ["variant", *(["parameters"] if differ else []), "seeds", "last validation accuracy",
+              f"accuracy {against}", "last validation loss", f"loss {against}",
               "time of an epoch, relative"]  # fmt: skip
-    seconds = {label: statistics.median(run.seconds_per_epoch for run in runs) for label, runs in study.items()}
     rows = [
-        [label, counted(runs), mean_and_spread([run.last.test_accuracy for run in runs]),
-         mean_and_spread([run.last.test_loss for run in runs], decimals=4),
-         "–" if label == chosen else loss_difference(runs, study[chosen]), f"{seconds[label] / seconds[chosen]:.2f}"]
+        [label, *([f"{runs[0].parameters:,}"] if differ else []), counted(runs),
+         mean_and_spread([run.last.test_accuracy for run in runs]), _compared(by_accuracy.get(label)),
+         mean_and_spread([run.last.test_loss for run in runs], decimals=4), _compared(by_loss.get(label)),
+         _median_and_range([run.seconds_per_epoch / usual for run in runs])]
         for label, runs in study.items()
     ]  # fmt: skip
     return Table(header, rows)
+
+
+def _compared(found: Difference | None) -> str:
+    if found is None:
+        return "–"
+    return f"{found.verdict}: {found.interval}" if found.significant else found.interval
+
+
+def _median_and_range(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def _counted_on(others: Sequence[Run], seeds: Sequence[Run]) -> str:
+    """How many others and, where they were not trained as these seeds were, on which machine."""
+    differ = {machine(run) for run in others} != {machine(run) for run in seeds}
+    return f"{counted(others)}{f' ({machine(others[0])})' * (differ and not by_machine(others))}"
 
 
 def counted(runs: Sequence[Run]) -> str:

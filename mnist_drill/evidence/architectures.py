@@ -4,7 +4,7 @@ from functools import partial
 
 from torch import nn
 
-from mnist_drill.networks import conv_block, stage2
+from mnist_drill.networks import conv_block, stage2, stage4
 
 
 def two_pools() -> nn.Sequential:
@@ -49,12 +49,18 @@ def separable() -> nn.Sequential:
 
 def dropout_before_classifier(dropout: float) -> nn.Sequential:
     """Stage 3's network with dropout at one place alone: after global average pooling, before the last convolution."""
-    layers = list(stage2(norm=True))
+    layers = list(stage4())
     return nn.Sequential(*layers[:-2], nn.Dropout(dropout), *layers[-2:])
 
 
+def dropout_alone(dropout: float) -> nn.Sequential:
+    """Stage 2 with dropout in every block, and no batch norm."""
+    return stage2(partial(conv_block, dropout=dropout))
+
+
 def he_initialized() -> nn.Sequential:
-    """Stage 2 with the initialization of K. He and others (2015), which keeps the scale of the signal through ReLUs."""
+    """Stage 2 with the initialization of K. He and others (2015), which keeps the scale
+    of the signal through ReLUs."""
     network = stage2()
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d):

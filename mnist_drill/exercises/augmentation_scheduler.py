@@ -173,7 +173,7 @@ def scheduler_step(fit, line) -> str:
         raise Wrong(
             f"step {first} should have learning rate {right[first - 1]:.4f}; yours has {rates[first - 1]:.4f}{early}"
         )
-    return "line 7 it was: the schedule moves on after each step, and reaches its peak"
+    return "right, line 7: the schedule moves on after each step, and reaches its peak"
 
 
 @checked
@@ -209,4 +209,4 @@ def evaluation(score, line) -> str:
         raise Wrong(f"two calls give {both}: something random is left; it should be {percent(right)}")
     if not math.isclose(yours, right, abs_tol=0.11):  # an image may lie on the edge between two classes
         raise Wrong(f"the accuracy should be {percent(right)}; yours says {percent(yours)}")
-    return "line 1 it was: test images stay as they are, and the accuracy is the same at each call"
+    return "right, line 1: test images stay as they are, and the accuracy is the same at each call"

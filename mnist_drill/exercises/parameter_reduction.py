@@ -158,7 +158,7 @@ def pooling(network, line) -> str:
         )
     if parameter_count(model) > 4_000:
         raise Wrong("the logits are ten, but the parameters have become more; change the pooling alone")
-    return "line 5 it was: the pool covers all positions, and there are ten logits"
+    return "right, line 5: the pool covers all positions, and there are ten logits"
 
 
 def _average_pools(model: nn.Module) -> list[Layer]:
@@ -197,7 +197,7 @@ def selection(choose, line) -> str:
         raise Wrong(
             f"the accuracy to report is that on the test set, {on_test[name]:.1f} %; yours says {reported:.1f} %"
         )
-    return "line 1 it was: the validation set chooses, and the test set only reports"
+    return "right, line 1: the validation set chooses, and the test set only reports"
 
 
 @cache

@@ -161,7 +161,7 @@ def softmax(network, line) -> str:
         probabilities = torch.allclose(model(images).sum(dim=1), torch.ones(10), atol=1e-3)
         floor = ": it cannot fall below 1.46, since cross-entropy is given probabilities" if probabilities else ""
         raise Wrong(f"after 100 steps on ten images the loss should be near 0; it is {loss:.2f}{floor}")
-    return "line 5 it was: with logits the loss on ten images falls to nearly 0"
+    return "right, line 5: with logits the loss on ten images falls to nearly 0"
 
 
 @checked
@@ -182,7 +182,7 @@ def gradients(epoch, line) -> str:
         raise Wrong("no weight has changed: each step needs the gradients that `backward` has just computed")
     right = weights(train_epoch)
     if torch.allclose(yours, right, atol=1e-4):
-        return "line 1 it was: each step now uses the gradient of its own batch alone"
+        return "right, line 1: each step now uses the gradient of its own batch alone"
     mistakes = {"each step still uses the sum of the gradients of all steps before it": weights(_never_cleared)}
     compare(yours, right, "the weights after the epoch", mistakes, tolerance=1e-5)
     raise Wrong("the weights after the epoch are nearly, but not quite, those of the loop of notebook 1")
@@ -212,7 +212,7 @@ def order(batches, line) -> str:
         raise Wrong("the order is the same in each epoch: draw a new one at each call")
     if torch.unique(first.labels[:500]).numel() < 10:
         raise Wrong("the first 500 images do not have all ten classes: the order is not random enough")
-    return "line 1 it was: each epoch has all images once, in a new random order"
+    return "right, line 1: each epoch has all images once, in a new random order"
 
 
 def _all_batches(batches, few: LabeledImages) -> LabeledImages:
@@ -264,7 +264,7 @@ def statistics(normalized, line) -> str:
                 ),
             },
         )
-    return "line 2 it was: a test image becomes the same whichever others are in its set"
+    return "right, line 2: a test image becomes the same whichever others are in its set"
 
 
 def _by(source: torch.Tensor, images: torch.Tensor) -> torch.Tensor:

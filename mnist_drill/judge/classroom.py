@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import secrets
+import sys
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import mnist_drill
 from mnist_drill.errors import DrillError, Interrupted
 from mnist_drill.judge.judging import cores, draw_seeds, judge, zygote
 from mnist_drill.judge.page import TEMPLATES, write_page
@@ -18,6 +20,7 @@ from mnist_drill.judge.report import EXIT_STATUS, UNKNOWN, Report
 from mnist_drill.judge.rules import LARGEST_DRAWN_SEED
 from mnist_drill.judge.sets import Sets
 from mnist_drill.judge.submission import in_text, read_submission
+from mnist_drill.judge.talk import line
 from mnist_drill.storage.files import ensure_writable, read_json, write_atomically
 
 if TYPE_CHECKING:
@@ -26,13 +29,13 @@ if TYPE_CHECKING:
     from mnist_drill.judge.rules import Rules
 
 FORMAT = 1  # of class.json
-COLUMNS = ("submission", "verdict", "reason", "parameters", "lowest_accuracy", "mean_accuracy", "validation_accuracy",
-           "epochs", "mflops", "time_of_stage4", "report")  # fmt: skip
+COLUMNS = ("submission", "verdict", "reason", "parameters", "lowest_accuracy", "mean_lowest_accuracy",
+           "validation_accuracy", "epochs", "mflops", "time_of_stage4", "report")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Row:
-    """A submission of a class. Without a report its file could not even be read, and `reason` says why."""
+    """A submission of a class. Without a report there could not even be one, and `reason` says why."""
 
     file: str  # in the class's folder
     report: Report | None
@@ -61,7 +64,7 @@ class Row:
             row["time_of_stage4"] = round(report.speed.ratio, 2)
         lows, validation = report.lowest(), report.runs_on("validation")
         if lows:
-            row |= {"lowest_accuracy": round(min(lows), 2), "mean_accuracy": round(sum(lows) / len(lows), 2)}
+            row |= {"lowest_accuracy": round(min(lows), 2), "mean_lowest_accuracy": round(sum(lows) / len(lows), 2)}
         if validation:
             lasts = [run.last.test_accuracy for run in validation]
             row["validation_accuracy"] = round(sum(lasts) / len(lasts), 2)
@@ -118,7 +121,8 @@ def judge_folder(
             for future in as_completed(futures):
                 row = future.result()
                 rows[row.file] = row
-                tell(f"{row.file}: {row.verdict}{row.values()['reason'] and ': '}{row.values()['reason']}")
+                reason = row.values()["reason"]
+                tell(line(f"{row.file}: {row.verdict}{reason and ': '}{reason}", 1000))
                 write_table(out, folder, rules, quick, rows)
     return [rows[key] for key in sorted(rows)]
 
@@ -133,9 +137,14 @@ def _judge_one(file: Path, key: str, out: Path, **options) -> Row:
         submission = read_submission(file)
     except DrillError as error:
         return Row(key, None, str(error))
-    report = judge(submission, jobs=1, **options)
+    try:
+        report = judge(submission, jobs=1, **options)
+    except Exception as error:  # whatever it has led the judge to, the others are judged
+        report, reason = None, f"the judge itself failed, {type(error).__name__}: {line(error)}"
     if options["processes"].stopped:
         raise Interrupted(f"{key} is judged again by the same command")
+    if report is None:
+        return Row(key, None, reason)
     path = out / "reports" / f"{report_name(key)}.json"
     write_page(path.with_suffix(".html"), report)
     report.save(path)  # last: what is there is finished
@@ -173,10 +182,6 @@ def _seed_of(values: dict) -> int:
 
 def _closable(*folders: Path) -> list[Path]:
     """Those folders in which neither Python nor this package is, which submissions need."""
-    import sys
-
-    import mnist_drill
-
     needed = [Path(x).resolve() for x in (sys.prefix, sys.base_prefix, mnist_drill.__file__)]
     return [x for x in folders if not any(each.is_relative_to(x.resolve()) for each in needed)]
 
@@ -197,4 +202,4 @@ def write_table(out: Path, folder: Path, rules: Rules, quick: bool, rows: dict[s
 
 def _cell(value: object) -> object:
     """A value that no spreadsheet takes for a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") and value else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
-from mnist_drill.judge.program import BATCH
-
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mnist_drill.judge.talk import Talk
 
-TOLERANCE = 1e-3  # of logits, and as a share of the largest of them; float32 in another order differs by a hundredth
-
-
-def size(name: str) -> int:
-    """Of the batch of that name."""
-    return int(name.split()[0]) if name[0].isdigit() else BATCH
+TOLERANCE = 1e-3  # as a share; float32 in another order differs by a twentieth of it
 
 
 def answered(talk: Talk, which: str) -> Tensor | None:
@@ -27,18 +18,26 @@ def answered(talk: Talk, which: str) -> Tensor | None:
     return recorded and recorded.answer.logits
 
 
-def tolerance(logits: Tensor) -> float:
-    """By how much the same answer may differ."""
-    return TOLERANCE * (1 + float(logits.abs().max()))
+def apart(logits: Tensor | None, wanted: Tensor | None, whole: Tensor | None = None) -> bool:
+    """Whether two answers to the same images differ by more than arithmetic in another order does.
 
-
-def apart(logits: Tensor | None, wanted: Tensor | None) -> bool:
-    """Whether two answers to the same images differ by more than arithmetic in another order does."""
+    Compared is how far each class is behind the first one of its image, and measured by that and by how far the second
+    one usually is: what is added to all classes, a factor, or one large logit hides no difference. `whole` are the
+    answers that `wanted` is a part of.
+    """
     if logits is None or wanted is None:
         return False
-    if logits.shape != wanted.shape:
-        return True
-    return not float((logits - wanted).abs().nan_to_num(torch.inf).max()) <= tolerance(wanted)
+    if logits.shape != wanted.shape or wanted.dim() != 2 or not wanted.numel():
+        return logits.shape != wanted.shape
+    ours, theirs = _behind(logits), _behind(wanted)
+    lead = _behind(wanted if whole is None else whole).sort().values[:, :2].amax(dim=1).median()
+    return not bool(((ours - theirs).abs() <= TOLERANCE * (theirs + lead)).all())
+
+
+def _behind(logits: Tensor) -> Tensor:
+    """By how much each logit is less than the largest of its image."""
+    logits = logits.double()
+    return logits.amax(dim=1, keepdim=True) - logits
 
 
 def in_words(names: list[str]) -> str:

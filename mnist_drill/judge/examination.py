@@ -44,8 +44,7 @@ def examine(
     with zygote.start(rules.limits, rules.limits.seconds_to_examine) as process:
         process.ask({"job": "replay"}, {"probe": probe})
         process.answer()  # what is closed to it
-        process.ask({"on": "probe", "look": True, "program": recorded.program.head()}, recorded.program.tensors())
-        head, tensors = process.answer() or ({"not_replayable": "it takes too much time or memory"}, {})
+        head, tensors = process.carry_out(recorded.program, "probe", look=True)
     if "not_replayable" in head:
         examination.not_replayable = str(head["not_replayable"])
     else:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from mnist_drill.judge.counting import numbers_in
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mnist_drill.judge.examination import Examination
     from mnist_drill.judge.talk import Talk
 
-# A tensor of few different values is no set of weights that somebody has trained: zeros, ones, a filter of edges.
-FEW_VALUES = 16
+FEW = 16  # numbers, which correlate by chance
 ALIKE, SHARE = 0.9, 0.1  # a correlation between two seeds, and the share of all weights that may have it
 
 
@@ -41,10 +42,15 @@ def initialization(examination: Examination) -> Initialization:
         return Initialization(True, True, "at another seed it is another network")
     if _equal(first, other):
         return Initialization(True, True, "all of its weights are the same at every seed")
-    weights = {key: x for key, x in first.items() if x.is_floating_point() and len(x.unique()) > FEW_VALUES}
-    total = sum(x.numel() for x in first.values() if x.is_floating_point())
-    alike = sum(x.numel() for key, x in weights.items() if _alike(x, other[key]))
-    if alike > SHARE * total:
+    pairs = [(first[key], other[key]) for key in first]
+    ours, theirs = (
+        torch.tensor(numbers_in(examination.first.programs[which].program), dtype=torch.float64)
+        for which in ("seed 0", "seed 2")
+    )
+    if len(ours) == len(theirs):
+        pairs.append((ours, theirs))
+    alike = sum(x.numel() for x, at_another in pairs if _alike(x, at_another))
+    if alike > SHARE * sum(x.numel() for x, _ in pairs):
         return Initialization(True, True, f"{alike:,} of its weights are the same at every seed, or nearly so")
     return Initialization(True, True)
 
@@ -61,6 +67,13 @@ def _equal(ours: dict[int, Tensor], theirs: dict[int, Tensor]) -> bool:
 
 
 def _alike(ours: Tensor, theirs: Tensor) -> bool:
-    """Whether the two correlate, as weights that somebody has trained do with themselves and a little noise."""
+    """Whether the two are equal, or correlate as weights that somebody has trained do with themselves and some noise.
+
+    What is one number throughout, as zeros and ones are, nobody has trained.
+    """
+    if len(ours.unique()) < 2:
+        return False
+    if ours.numel() <= FEW:
+        return torch.equal(ours, theirs)
     both = torch.stack([ours.double().flatten(), theirs.double().flatten()])
     return not abs(float(torch.corrcoef(both)[0, 1])) < ALIKE

@@ -19,7 +19,7 @@ from mnist_drill.errors import DrillError
 from mnist_drill.judge import protocol
 from mnist_drill.judge.layers import layers_of
 from mnist_drill.judge.loading import Loaded
-from mnist_drill.judge.program import BATCH, SIZES, Program, Recorder
+from mnist_drill.judge.program import BATCH, BATCHES, SIZES, Program, Recorder
 from mnist_drill.judge.replaying import replay
 from mnist_drill.judge.watching import Outside, watch_functions
 from mnist_drill.recipes import Recipe
@@ -30,7 +30,7 @@ from mnist_drill.training.setup import prepare
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from torch import Tensor, nn
 
@@ -41,7 +41,7 @@ class Speaker:
     """What a job answers the judge by."""
 
     def __init__(self, connection: socket.socket):
-        self.connection, self.doing = connection, ""
+        self.connection = connection
 
     def say(self, head: dict, tensors: dict[str, Tensor] | None = None) -> None:
         protocol.send(self.connection, head, tensors)
@@ -165,18 +165,12 @@ def recorded(network: nn.Module, images: Tensor) -> tuple[Program, object]:
 def _answers(network: nn.Module, images: Tensor, speaker: Speaker, file: str) -> None:
     """What the network answers: to batches of each size, to one in another order, and to the same one again."""
     network.eval()
-    backwards = torch.arange(len(images) - 1, -1, -1)
-    batches: dict[str, Callable[[], Tensor]] = {
-        f"{size} image{'s' * (size > 1)}": lambda size=size: images[:size] for size in SIZES
-    }
-    batches["backwards"] = lambda: images[backwards]
-    batches["again"] = lambda: images
     with torch.no_grad():
-        for name, batch in batches.items():
+        for name, size in BATCHES.items():
             speaker.say({"at": f"classifying {name}"})
             try:
                 with in_one_line(f"with {name}", file):
-                    logits = network(batch().clone())
+                    logits = network(images.flip(0) if name == "backwards" else images[:size].clone())
                 shape = list(logits.shape) if torch.is_tensor(logits) else type(logits).__name__
             except DrillError as error:
                 speaker.say({"answers": name, "error": str(error)})

@@ -20,6 +20,7 @@ from mnist_drill.judge.rules import LARGEST_DRAWN_SEED, PRESETS
 from mnist_drill.judge.sets import Sets
 from mnist_drill.judge.structure import Structure
 from mnist_drill.judge.submission import Submission, read_submission
+from mnist_drill.judge.talk import line
 from mnist_drill.judge.trainings import CPU, Task, Trained, Trainer
 from mnist_drill.judge.verdicts import confusion_of, errors_of, not_trained, recipe_finding, training_findings
 from mnist_drill.networks import stage4
@@ -109,10 +110,10 @@ class _Judgement:
             findings.append(finding)
         report = Report(
             name=self.submission.title, file=self.submission.file,
-            network=str(examination.first.facts.get("name", ""))[:100], source=self.submission.source,
+            network=line(examination.first.facts.get("name", ""), 100), source=self.submission.source,
             judged=datetime.now(timezone.utc).isoformat(timespec="seconds"), quick=quick, rules=self.rules,
             seeds=self.seeds[:-1], findings=tuple(findings), environment=environment(CPU, recipe),
-            closed=tuple(str(each) for each in examination.first.facts.get("closed", [])), recipe=asdict(recipe),
+            closed=tuple(examination.first.closed), recipe=asdict(recipe),
             parameters=structure.parameters,
             parts=structure.parts, layers=layers, no_fields=no_fields,
             mflops=structure.facts and structure.facts["flops"] / 1e6,
@@ -131,7 +132,7 @@ class _Judgement:
         try:
             own = None if told is None else changed(Recipe(), {**told, "schedule": told["schedule"] or "constant"})
         except (DrillError, TypeError, KeyError, ValueError) as error:
-            return Recipe(), Finding("recipe", UNKNOWN, str(error)[:300], "A recipe has the settings of `Recipe`.")
+            return Recipe(), Finding("recipe", UNKNOWN, line(error, 300), "A recipe has the settings of `Recipe`.")
         if beside is not None and own is not None and beside != own:
             found = "there is a recipe in the file and another one in the TOML file beside it"
             return own, Finding("recipe", UNKNOWN, found, "One recipe is judged.", "Remove one of the two.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,8 +30,9 @@ BASELINE = "stage4"
 def judge(file: str | Path, quick: bool = True, **options) -> Card:
     """Judges the network in a Python file, as `mnist-drill judge FILE` does, and returns the card.
 
-    `quick` leaves the training out. A full judgement prints each epoch, and stores its report for `stored`. `options`
-    are those of `judging.judge`. Raises `DrillError` for what is no file, and never for what is in the file.
+    `quick` leaves the training out. A full judgement prints each epoch, and stores its report for `stored`, unless that
+    one has finished trainings and this one has none. `options` are those of `judging.judge`. Raises `DrillError` for
+    what is no file, and never for what is in the file.
     """
     if not isinstance(file, str | Path):
         kind = getattr(file, "__name__", type(file).__name__)
@@ -40,8 +42,9 @@ def judge(file: str | Path, quick: bool = True, **options) -> Card:
         )
 
     report = judging.judge(file, quick=quick, on_epoch=lambda task, row: print(epoch_line(task, row)), **options)
-    if not quick:
-        report.save(OUT / f"{report.name}.json")
+    path = OUT / f"{report.name}.json"
+    if not quick and report.may_replace(path):
+        report.save(path)
     return Card(report)
 
 
@@ -108,6 +111,8 @@ def _networks(cards: Sequence[Card]) -> dict[str, _Network]:
                 for name, stage in STAGES.items()}  # fmt: skip
     reports = {card.report.source: card.report for card in reversed(cards) if card.report.parameters}
     for report in reversed(reports.values()):
-        label = f"{report.name}, judged" if report.name in networks else report.name
+        name = f"{report.name}, judged" if report.name in STAGES else report.name
+        labels = chain([name], (f"{name}, {number}" for number in count(2)))  # of versions of one file
+        label = next(each for each in labels if each not in networks)
         networks[label] = _Network(report.parameters.counted, report.recipe["epochs"], report.runs_on("test"))
     return networks

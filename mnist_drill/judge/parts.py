@@ -62,6 +62,6 @@ def _mapped(call: dict) -> str:
     made = call["made"][0]
     if base(call["name"]) == "convolution":
         weight = call["given"][1]
-        return f"convolution {weight[2]}×{weight[3]}, {weight[1]} → {weight[0]} channels"
+        return f"convolution {'×'.join(map(str, weight[2:]))}, {weight[1]} → {weight[0]} channels"
     shapes = [shape for shape in call["given"] if shape and len(shape) > 1]
     return f"fully connected, {shapes[-1][-2]} → {made[-1]}" if shapes else "fully connected"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from mnist_drill.judge.program import Program
     from mnist_drill.judge.rules import Limits
 
 FIRST_USER = 64_000  # as root: each submission's process is a user of its own, from this number
@@ -70,6 +71,15 @@ class Process:
         except OSError:  # it says nothing for longer than it may
             pass
         return None
+
+    def carry_out(self, program: Program, on: str, **more: object) -> tuple[dict, dict[str, Tensor]]:
+        """What it says of a program that it is to carry out on the images of that name; why, as `not_replayable`, where
+        it cannot."""
+        try:
+            self.ask({"on": on, "program": program.head(), **more}, program.tensors())
+        except (DrillError, RecursionError) as error:  # it was told in fewer bytes than it takes to tell it again
+            return {"not_replayable": str(error)}, {}
+        return self.answer() or ({"not_replayable": "it takes too much time or memory to carry out"}, {})
 
     def stop(self) -> None:
         """Has its guard end it, from any thread; whoever listens to it hears that there is no more."""

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 IMAGES = 0  # the number of the tensor that the program is given
 BATCH = 100  # images that a program is recorded on, and carried out on
 SIZES = (1, 2, 3, 7, 31, BATCH)  # of batches that a network is given
+# By the names of these batches, how many images are in each: the last two have all, in another order and once more.
+BATCHES = {f"{size} image{'s' * (size > 1)}": size for size in SIZES} | {"backwards": BATCH, "again": BATCH}
 MOST_CALLS = 20_000
+REINTERPRETING = (("view", "dtype"), ("view_copy", "dtype"))  # operations that make several numbers of one
 NAMES = ("dtype", "layout", "memory_format")  # kinds of torch's constants that are arguments
 
 
@@ -177,9 +180,14 @@ class Recorder(TorchDispatchMode):
 
 
 def operation(name: str) -> Callable:
-    """torch's operation of that name. Raises `NotReplayable` for one of another library, and for one on files."""
+    """torch's operation of that name.
+
+    Raises `NotReplayable` for one of another library, for one on files, and for one that unpacks numbers from another.
+    """
     space, _, rest = name.partition(".")
     base, _, overload = rest.rpartition(".")
+    if (base, overload) in REINTERPRETING:
+        raise NotReplayable("it takes the bytes of numbers for other numbers: .view(dtype)")
     if space != "aten" or "file" in base or not base.isidentifier() or not overload.isidentifier():
         raise NotReplayable(f"it uses {name[:60]}, which is none of torch's own operations on tensors")
     try:

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mnist_drill.data import normalize
 from mnist_drill.errors import DrillError
 from mnist_drill.judge import protocol
+from mnist_drill.judge.comparing import apart
 from mnist_drill.judge.program import BATCH, NotReplayable, Program
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def carried_out(program: Program, images: Tensor) -> Tensor:
 
 @torch.no_grad()
 def described(program: Program, images: Tensor) -> dict:
-    """What is in a program: operations with their shapes, where constants enter, what is random, whether it is pure."""
+    """What is in a program: operations with their shapes, whether it changes its constants, and whether an image's
+    answer depends on the others."""
     batch = normalize(images[:BATCH])
     kept = {number: value.clone() for number, value in program.constants.items()}
     calls = []
@@ -69,14 +71,13 @@ def described(program: Program, images: Tensor) -> dict:
     neighbours = batch.flip(0)
     neighbours[0] = batch[0]
     neighbours[BATCH // 2] = batch[BATCH // 2]
-    ours, theirs, twice = (program.run(x.clone()).float() for x in (batch, neighbours, batch))
+    ours, theirs = (program.run(x.clone()).float() for x in (batch, neighbours))
     places = [0, BATCH // 2]
     return {
         "calls": calls,
         "flops": counter.get_total_flops() / BATCH,
         "changed": changed,
-        "by_neighbours": float((ours[places] - theirs[places]).abs().max()),
-        "by_chance": float((ours - twice).abs().max()),
+        "by_neighbours": apart(theirs[places], ours[places], ours),
     }
 
 

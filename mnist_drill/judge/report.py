@@ -6,6 +6,7 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from mnist_drill.errors import DrillError
 from mnist_drill.judge.rules import Rules
 from mnist_drill.runs import Run
 from mnist_drill.storage.files import dataclass_of, read_json, write_atomically
@@ -121,9 +122,14 @@ class Report:
         """What was found of a rule; None where it was not judged."""
         return next((each for each in self.findings if each.rule == rule), None)
 
+    @property
+    def finished(self) -> list[Run]:
+        """The runs that have all of their epochs."""
+        return [run for run in self.runs if not run.stopped]
+
     def runs_on(self, evaluated_on: str) -> list[Run]:
         """The finished runs that were evaluated on the "validation" set or on the "test" set."""
-        return [run for run in self.runs if run.evaluated_on == evaluated_on and not run.stopped]
+        return [run for run in self.finished if run.evaluated_on == evaluated_on]
 
     def lowest(self, evaluated_on: str = "test") -> list[float]:
         """By seed, the lowest accuracy of the last epochs, in percent; of all epochs where there are fewer."""
@@ -164,6 +170,13 @@ class Report:
     def save(self, path: str | Path) -> None:
         """Writes the report as JSON, whole or not at all."""
         write_atomically(path, json.dumps(self.to_dict(), indent=1) + "\n")
+
+    def may_replace(self, path: str | Path) -> bool:
+        """Whether it may be saved there: finished trainings, which took hours, are not given for none."""
+        try:
+            return bool(self.finished) or not Report.load(path).finished
+        except DrillError:
+            return True
 
     @classmethod
     def load(cls, path: str | Path) -> "Report":

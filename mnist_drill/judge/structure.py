@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 
-from mnist_drill.judge.comparing import answered, apart, in_words, size, tolerance
+from mnist_drill.judge.comparing import answered, apart, in_words
 from mnist_drill.judge.counting import count, hidden_names
-from mnist_drill.judge.initialization import initialization
+from mnist_drill.judge.initialization import Initialization, initialization
 from mnist_drill.judge.parts import parts_of
-from mnist_drill.judge.program import BATCH, SIZES, NotReplayable, operation
+from mnist_drill.judge.program import BATCH, BATCHES, NotReplayable, operation
 from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN, Finding, Layer, Parameters
 from mnist_drill.judge.rules import EITHER
 from mnist_drill.judge.talk import NONSENSE, line
@@ -48,6 +49,14 @@ class Structure:
         if self.facts:
             self._measure()
         self.findings = list(self._findings())
+
+    @cached_property
+    def weights(self) -> Initialization:
+        """Where they come from; not judged where the programs that were told cannot be compared."""
+        try:
+            return initialization(self.examination)
+        except (NotReplayable, *NONSENSE):
+            return Initialization(False, False)
 
     @property
     def layers(self) -> tuple[tuple[Layer, ...], str]:
@@ -91,7 +100,8 @@ class Structure:
         yield self._step()
 
     def _finding(self, rule: str, verdict: str, found: str, advice: str = "") -> Finding:
-        return Finding(rule, verdict, found, WHY[rule], advice if verdict != PASSED else "")
+        # What was found may be in the submission's words.
+        return Finding(rule, verdict, line(found, 1000), WHY[rule], advice if verdict != PASSED else "")
 
     def _unknown(self, rule: str, found: str = "", advice: str = "") -> Finding:
         """A rule that what is missing keeps from being judged."""
@@ -112,7 +122,7 @@ class Structure:
         for name, answer in self.talk.answers.items():
             if answer.error:
                 wrong.append(answer.error)
-            elif answer.shape != [size(name), 10]:
+            elif answer.shape != [BATCHES[name], 10]:
                 wrong.append(f"with {name}: the answer has shape {line(answer.shape)}")
             elif answer.logits is None:
                 wrong.append(f"with {name}: the answer is not of floating-point numbers")
@@ -121,7 +131,7 @@ class Structure:
             return self._finding("shape", FAILED, wrong[0], advice)
         if any(not answer.logits.isfinite().all() for answer in self.talk.answers.values()):
             return self._finding("shape", FAILED, "an answer is not finite", "Look for a division or logarithm of 0.")
-        if len(self.talk.answers) < len(SIZES) + 2:  # the last one again, and backwards
+        if len(self.talk.answers) < len(BATCHES):
             return self._unknown("shape")
         return self._finding("shape", PASSED, "(N, 1, 28, 28) → (N, 10) for every N that was tried")
 
@@ -180,7 +190,7 @@ class Structure:
                 "Use nn.Dropout, or F.dropout(x, p, training=self.training); nothing random without `self.training`."
             )
             return self._finding("repeatable", FAILED, f"random in evaluation mode: {', '.join(random[:3])}", advice)
-        if self.facts is None or "again" not in answers:
+        if self.facts is None or len(answers) < len(BATCHES):
             return self._unknown("repeatable")
         if neighbours:
             return self._finding("repeatable", UNKNOWN, "answers depend on the batch, see below")
@@ -193,7 +203,7 @@ class Structure:
             "built again at the same seed": answered(self.talk, "seed 1"),
             "in another process": answered(self.examination.fresh, "seed 0"),
         }
-        same_weights = initialization(self.examination).repeats
+        same_weights = self.weights.repeats
         for how, logits in others.items():
             if how != "asked again" and not same_weights:
                 continue  # which another rule judges
@@ -213,14 +223,14 @@ class Structure:
             "Look for an operation over dimension 0, a sort or a mean over the batch, or a memory of earlier images."
         )
         ours = self.examination.logits
-        if self.facts["by_neighbours"] > tolerance(ours):
+        if self.facts["by_neighbours"]:
             return self._finding("alone", FAILED, "an image gets another answer beside other images", advice)
         for name, answer in self.talk.answers.items():
             if answer.logits is None or answer.logits.dim() != 2:
                 continue
-            wanted = ours.flip(0) if name == "backwards" else ours[: size(name)]
-            if apart(answer.logits, wanted):
-                how = "in another order" if name == "backwards" else f"in a batch of {size(name)}"
+            wanted = ours.flip(0) if name == "backwards" else ours[: BATCHES[name]]
+            if apart(answer.logits, wanted, ours):
+                how = "in another order" if name == "backwards" else f"in a batch of {BATCHES[name]}"
                 return self._finding("alone", FAILED, f"images get other answers {how} than in one of {BATCH}", advice)
         return self._finding("alone", PASSED, "the same answer alone, in batches, and in another order")
 
@@ -246,12 +256,11 @@ class Structure:
         if self.talk.outside:
             found = f"while it is built, the file {', '.join(self.talk.outside[:3])}"
             return self._finding("initialization", FAILED, found, advice)
-        weights = initialization(self.examination)
         if self.recorded and (self.recorded.program.fault or not self.recorded.program.from_images):
             return self._unknown("initialization", "its weights cannot be told, see above")
-        if weights.fault:
-            return self._finding("initialization", FAILED, weights.fault, advice)
-        if not weights.judged:
+        if self.weights.fault:
+            return self._finding("initialization", FAILED, self.weights.fault, advice)
+        if not self.weights.judged:
             return self._unknown("initialization")
         return self._finding("initialization", PASSED, "equal at one seed, different at another; no file was opened")
 

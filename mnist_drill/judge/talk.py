@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mnist_drill.judge.processes import Ending
-from mnist_drill.judge.program import Program
+from mnist_drill.judge.program import BATCHES, Program
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,8 +21,9 @@ KNOWN = {
     "layers": dict, "tensors": list, "training": dict, "replaced": list, "epoch": int, "diverged": str,
     "finished": bool,
 }  # fmt: skip
-MOST_ANSWERS = 10
-EXAMINED, TRAINED = ("seed 0", "seed 1", "seed 2"), ("trained",)  # the programs that are told
+# The names of the programs and of the answers that are told.
+EXAMINED = {"program": ("seed 0", "seed 1", "seed 2"), "answers": tuple(BATCHES)}
+TRAINED = {"program": ("trained",), "answers": ("test",)}
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Talk:
 
     limits: Limits
     seconds: float
-    expected: tuple[str, ...]  # names of the programs that may be told
+    expected: dict[str, tuple[str, ...]]  # the names of what may be told: `EXAMINED` or `TRAINED`
     facts: dict = field(default_factory=dict)  # by the messages' own keys, the latest of each
     programs: dict[str, Recorded] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
@@ -70,19 +71,20 @@ class Talk:
             return None
 
     def _take(self, head: dict, tensors: dict[str, Tensor]) -> str:
-        if "program" in head or "answers" in head:
+        kind = next((each for each in self.expected if each in head), "")
+        if kind:
+            if head[kind] not in self.expected[kind]:
+                raise ValueError(f"{kind} of another name")
             logits = tensors.pop("logits", None)
+            logits = None if logits is None else logits.float()
             answer = Answer(head.get("shape"), str(head.get("error", ""))[:500], logits)
-            if "answers" in head:
-                if len(self.answers) < MOST_ANSWERS:
-                    self.answers[str(head["answers"])] = answer
-                return "answers"
-            if head["program"] not in self.expected:
-                raise ValueError("a program of another name")
-            measured = ("train_loss", "train_accuracy", "seconds") if head["program"] == "trained" else ()
+            if kind == "answers":
+                self.answers[head[kind]] = answer
+                return kind
+            measured = ("train_loss", "train_accuracy", "seconds") if head[kind] == "trained" else ()
             facts = {key: float(head[key]) for key in measured}
-            self.programs[str(head["program"])] = Recorded(Program.from_parts(head, tensors), answer, facts)
-            return "program"
+            self.programs[head[kind]] = Recorded(Program.from_parts(head, tensors), answer, facts)
+            return kind
         said = {key: head[key] for key in KNOWN if key in head}
         for key, value in said.items():
             if not isinstance(value, KNOWN[key]):
@@ -99,6 +101,10 @@ class Talk:
     def doing(self) -> str:
         """What was being done when the last message came."""
         return line(self.facts.get("at", "starting"))
+
+    @property
+    def closed(self) -> list[str]:
+        return [line(each) for each in _list(self.facts.get("closed"))]
 
     @property
     def outside(self) -> list[str]:

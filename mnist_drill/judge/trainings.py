@@ -140,11 +140,9 @@ class Trainer:
 
     def _carried_out(self, talk: Talk, replayer: Process, on: str, images: int, trained: Trained) -> Tensor | None:
         """The logits of the program that the network has become, (images, 10); None, and why, where it gives none."""
-        program = talk.programs["trained"].program
-        replayer.ask({"on": on, "program": program.head()}, program.tensors())
-        head, tensors = replayer.answer() or ({"not_replayable": "it takes too much time or memory to evaluate"}, {})
+        head, tensors = replayer.carry_out(talk.programs["trained"].program, on)
         if "not_replayable" in head:
-            trained.why = str(head["not_replayable"])
+            trained.why = line(head["not_replayable"], 300)
             return None
         logits = tensors["logits"]
         if logits.shape != (images, 10):

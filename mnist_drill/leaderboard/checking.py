@@ -86,7 +86,7 @@ def compare(reported: Report, own: Report, rules: Rules = RULES) -> list[Check]:
     if why:
         return [Check("rules", reported.verdict, own.verdict, f"judged again, it is no entry: {why}")]
     lows = reported.lowest(), own.lowest()
-    difference = Difference(*welch(*lows)[:3])
+    difference = Difference(*welch(*lows))
     # Values that do not vary over several seeds have no interval either, and are compared as they are.
     constant = min(map(len, lows)) > 1 and len({*lows[0]}) == len({*lows[1]}) == 1
     higher = difference.low > 0 or (constant and difference.mean > 0)

@@ -39,11 +39,11 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
     Raises `DrillError` when the folder or the file cannot be written; what stood at `path` is then unchanged.
     """
     path = Path(path)
-    ensure_writable(path.parent)
     # The name of a file may hold what is no text.
     content = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)

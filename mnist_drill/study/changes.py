@@ -11,8 +11,6 @@ from mnist_drill.storage.files import dataclass_of
 
 # From, to, and whether the upper end is excluded; settings that the recipe does not check itself.
 RANGES = {
-    "epochs": (1, math.inf, True),
-    "batch_size": (2, 60_000, False),
     "momentum": (0, 1, True),
     "weight_decay": (0, math.inf, True),
     "ema_decay": (0, 1, True),
@@ -57,6 +55,8 @@ def _schedule(schedule: WarmupCosine | StepDecay | None, change: object) -> Warm
         return None
     if not isinstance(change, dict):
         raise DrillError(f'schedule is "constant" or a table of its settings, not {change!r}')
+    if schedule is None and not change:
+        raise DrillError("schedule = {} changes nothing of a constant learning rate: name a setting, as {warmup = 0.2}")
     settings = {kind: {field.name for field in fields(kind)} for kind in (WarmupCosine, StepDecay)}
     for key in change:
         if not any(key in names for names in settings.values()):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 from functools import lru_cache
-from math import floor, inf
+from math import floor
 from typing import TYPE_CHECKING
 
 import torch
@@ -101,7 +101,7 @@ def _connected(address: str) -> ModuleType:
 def _most_in_flight(ray: ModuleType, needs: dict[str, float]) -> int:
     """A quarter more works than are trained at once: no worker waits, and memory does not grow with the study."""
     there = ray.cluster_resources()
-    at_once = floor(min(there.get(kind, 0) / number if number else inf for kind, number in needs.items()))
+    at_once = floor(min(there.get(kind, 0) / number for kind, number in needs.items()))
     return at_once + at_once // 4 + 1
 
 

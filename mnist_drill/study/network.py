@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from mnist_drill.errors import DrillError, Interrupted, unknown
-from mnist_drill.models import build
+from mnist_drill.models import function_of
 from mnist_drill.networks import definition, seeded
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Network:
     """How to build a network, as plain data that any process can be given.
 
-    `name` is that of a network that `models.build` knows or, with a `file`, of a class or function in it. The text of
+    `name` is that of a network that `models` knows or, with a `file`, of a class or function in it. The text of
     the file is kept: what is trained is what was read with the study, whatever is saved meanwhile.
     """
 
@@ -50,7 +50,7 @@ class Network:
     def function(self) -> Callable[[], nn.Module]:
         """What makes a fresh network, with weights from torch's generator. Raises whatever the user's file raises."""
         if not self.file:
-            return partial(build, self.name, **self.arguments)
+            return partial(function_of(self.name), **self.arguments)
         module = _executed(self.file, self.text)
         if not callable(getattr(module, self.name, None)):
             names = source_names(self.text, self.file)
@@ -100,8 +100,9 @@ def in_one_line(where: str, file: str = "") -> Iterator[None]:
 def source_of(text: str, name: str, file: str = "<unknown>") -> str:
     """What a file says of one of its names: its definition and, in turn, the statements that define what that uses.
 
-    A statement that defines no name counts always: it may change anything. Comments, formatting, and definitions that
-    are not used do not count; nor does the source of modules that the file imports.
+    A statement that defines no name counts always, and so does a decorated definition, which a decorator may register:
+    each may change anything. Comments, formatting, and definitions that are not used do not count; nor does the source
+    of modules that the file imports.
     """
     statements = [statement for statement in ast.parse(text, file).body if not _is_text(statement)]
     used, kept = {name}, set()
@@ -125,7 +126,8 @@ def source_names(text: str, file: str = "<unknown>") -> list[str]:
 
 def _defined(statement: ast.stmt) -> set[str]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return {statement.name}
+        # A decorator is called with what it decorates, whoever uses the name.
+        return set() if statement.decorator_list else {statement.name}
     if isinstance(statement, ast.Import | ast.ImportFrom):
         return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):

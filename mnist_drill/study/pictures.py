@@ -51,11 +51,11 @@ def differences(asked: Asked, entries: Sequence[Entry], path: Path) -> None:
     figure, axes = _rows([entry.name for entry in compared])
     for axis, measure in zip(axes, MEASURES, strict=True):
         for place, entry in enumerate(compared):
-            found = entry.compared[measure.name]
+            found = entry.compared[measure.name].difference
             colour = ORANGE if found.p <= LEVEL else BLUE
-            if math.isfinite(found.difference.low):
-                axis.plot([found.difference.low, found.difference.high], [place] * 2, color=colour, linewidth=2)
-            axis.plot([found.difference.mean], [place], "o", color=colour, markersize=5)
+            if math.isfinite(found.low):
+                axis.plot([found.low, found.high], [place] * 2, color=colour, linewidth=2)
+            axis.plot([found.mean], [place], "o", color=colour, markersize=5)
         axis.axvline(0, color=GREY, linestyle="--", linewidth=1)
         axis.set(xlabel=f"{measure.name} against {asked.baseline}, {measure.unit}")
     show(figure, path)

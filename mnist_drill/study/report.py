@@ -9,16 +9,17 @@ import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mnist_drill.course.statistics import Difference, LossDifference, holm, seeds_needed, welch
+from mnist_drill.course.statistics import LEVEL, comparisons, difference, loss_difference, seeds_needed
 from mnist_drill.course.tables import Table, by_machine, machine, mean_and_spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mnist_drill.course.statistics import Difference
     from mnist_drill.runs import Run
     from mnist_drill.study.folder import Asked
 
-LEVEL, POWER = 0.05, 0.8
+POWER = 0.8
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,12 @@ class Measure:
     name: str
     unit: str
     decimals: int
-    difference: type[Difference]  # which says whether more or less is better
+    compare: Callable[..., Difference]
     value: Callable[[Run], float]
 
 
-ACCURACY = Measure("accuracy", "points", 2, Difference, lambda run: run.last.test_accuracy)
-LOSS = Measure("loss", "nats", 4, LossDifference, lambda run: run.last.test_loss)
+ACCURACY = Measure("accuracy", "points", 2, difference, lambda run: run.last.test_accuracy)
+LOSS = Measure("loss", "nats", 4, loss_difference, lambda run: run.last.test_loss)
 MEASURES = (ACCURACY, LOSS)
 
 
@@ -41,17 +42,9 @@ MEASURES = (ACCURACY, LOSS)
 class Comparison:
     """How a row differs from the baseline in a measure."""
 
-    difference: Difference  # of the means, with its 95 % confidence interval by Welch's t-test
-    p: float  # of that test, corrected for the number of comparisons
+    difference: Difference  # its p-value corrected for the number of comparisons
     seeds_needed: int | None  # of either row, to find a difference of the size that was asked for
     more_seeds: int | None  # of the row that has fewer
-
-    @property
-    def verdict(self) -> str:
-        """By the corrected p-value; the interval is of this comparison alone."""
-        if self.p > LEVEL:
-            return "no significant difference"
-        return type(self.difference)(*[self.difference.mean] * 3).verdict
 
 
 @dataclass(frozen=True)
@@ -81,16 +74,15 @@ def entries_of(asked: Asked, rows: dict[str, list[Run]], sizes: dict[str, float]
     """
     finished = {name: [run for run in runs if not run.stopped] for name, runs in rows.items()}
     base = finished.get(asked.baseline, [])
-    others = [name for name, runs in finished.items() if base and runs and name != asked.baseline]
+    comparable = {name: runs for name, runs in finished.items() if base and runs}
     compared: dict[str, dict[str, Comparison]] = {name: {} for name in rows}
     for measure in MEASURES:
-        tests = [welch(*([measure.value(run) for run in side] for side in (finished[name], base))) for name in others]
-        corrected = holm([test[3] for test in tests])
-        for name, test, p in zip(others, tests, corrected, strict=True):
+        found = comparisons(comparable, asked.baseline, measure.compare)
+        for name, each in found.items():
             # The level of Holm's first and strictest step.
-            needed = _needed(measure, finished[name], base, sizes[measure.name], LEVEL / len(others))
+            needed = _needed(measure, finished[name], base, sizes[measure.name], LEVEL / len(found))
             more = None if needed is None else max(0, needed - min(len(finished[name]), len(base)))
-            compared[name][measure.name] = Comparison(measure.difference(*test[:3]), p, needed, more)
+            compared[name][measure.name] = Comparison(each, needed, more)
     return [
         Entry(
             name, finished[name], diverged=len(runs) - len(finished[name]),
@@ -134,7 +126,7 @@ def _compared(comparison: Comparison | None, decimals: int) -> list[str]:
     known = math.isfinite(x.low)
     interval = f" ({x.low:+.{decimals}f} to {x.high:+.{decimals}f})" if known else ""
     seeds = "–" if comparison.seeds_needed is None else f"{comparison.seeds_needed} ({comparison.more_seeds} more)"
-    return [f"{x.mean:+.{decimals}f}{interval}", f"{comparison.p:.2g}" if known else "–", comparison.verdict, seeds]
+    return [f"{x.mean:+.{decimals}f}{interval}", f"{x.p:.2g}" if known else "–", x.verdict, seeds]
 
 
 def method(asked: Asked, entries: list[Entry]) -> str:
@@ -178,7 +170,9 @@ def _figures(entry: Entry) -> dict:
             value = getattr(found.difference, part) if found else math.nan
             name = "difference" if part == "mean" else f"difference_{part}"
             row[f"{measure.name}_{name}"] = value if math.isfinite(value) else None
-        for part in ("p", "verdict", "seeds_needed", "more_seeds"):
+        for part in ("p", "verdict"):
+            row[f"{measure.name}_{part}"] = getattr(found.difference, part) if found else None
+        for part in ("seeds_needed", "more_seeds"):
             row[f"{measure.name}_{part}"] = getattr(found, part) if found else None
     return row
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections import deque
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
+
+from tqdm import tqdm
 
 from mnist_drill.errors import DrillError
 from mnist_drill.storage.files import ensure_writable
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from mnist_drill.runs import Run
     from mnist_drill.study.folder import Folder
     from mnist_drill.study.work import Work
+
+MOST_IMPOSSIBLE = 20  # draws in a row that cannot be trained, before the search ends
+LEFT_OUT = "left out"  # Optuna's note of why a draw cannot be trained
 
 
 @dataclass
@@ -48,7 +55,7 @@ class Sampled:
     def __init__(self, read: Callable[[search.Draw], Study], folder: Folder, checksum: str):
         self.read, self.folder, self.checksum = read, folder, checksum
         self.samples = 0
-        first = read(self._first)  # which notes the table
+        first, decided = self._first()
         self.seeds = first.seeds
         if not self.samples or len(first.rows) > 1:
             raise DrillError("--search optuna needs a file with a table `random`, and no `rows`")
@@ -62,11 +69,11 @@ class Sampled:
         self.under_way: dict[tuple[str, int], list[Trial]] = {}
         self.ready: deque[Trial] = deque()
         # With the ranges, a row that is drawn from them says all that decides the trials.
-        decided_by = {"table": repr(self.table), "row": identities(first, checksum)[name], "seeds": self.seeds}
+        decided_by = {"table": repr(self.table), "row": decided[name], "seeds": self.seeds}
         self._open(key_of(decided_by))
 
     def __call__(self) -> Work | None:
-        while self.ready or len(self.optuna.get_trials(deepcopy=False)) < self.samples:
+        while self.ready or self._drawn_so_far() < self.samples:
             trial = self.ready.popleft() if self.ready else self._ask()
             task = Task(trial.name, self.study.rows[trial.name], self.seeds[len(trial.losses)], self.study.evaluated_on)
             waiting = self.under_way.setdefault((task.name, task.seed), [])
@@ -87,16 +94,32 @@ class Sampled:
     @property
     def result(self) -> str:
         """How many trials there are, and the best one."""
-        states = [trial.state.name for trial in self.optuna.trials]
+        trials = self.optuna.trials
+        states = [trial.state.name for trial in trials if not _is_left_out(trial)]
         text = f"{len(states)} trials, {states.count('PRUNED')} of them pruned"
+        if left_out := len(trials) - len(states):
+            text += f"; {left_out} other draws could not be trained"
         if "COMPLETE" in states and math.isfinite(self.optuna.best_value):
             name, _ = self._drawn(self.optuna.best_trial)
             text += f"; lowest mean validation loss {self.optuna.best_value:.4f}: {name}"
         return text
 
-    def _first(self, table: dict, samples: int, seed: int) -> list[tuple[str, dict]]:
+    def _first(self) -> tuple[Study, dict[str, dict]]:
+        """The study with the first draw that can be trained in place of the random search, and what decides it."""
+        for draws in range(1, MOST_IMPOSSIBLE + 1):
+            try:
+                first = self.read(partial(self._last_of, draws))
+                return first, identities(first, self.checksum) if len(first.rows) == 1 else {}
+            except DrillError as error:
+                if not self.samples:  # nothing was drawn
+                    raise
+                fault = error
+        raise _none_possible(fault)
+
+    def _last_of(self, draws: int, table: dict, samples: int, seed: int) -> search.Drawn:
+        rows = search.drawn(table, draws, seed)  # which checks the ranges
         self.table, self.samples, self.seed = table, samples, seed
-        return search.drawn(table, 1, seed)  # which checks the ranges
+        return rows[-1:]
 
     def _open(self, name: str) -> None:
         try:
@@ -115,17 +138,33 @@ class Sampled:
         self.pruned = optuna.trial.TrialState.PRUNED
         for frozen in there:
             if frozen.state.is_finished():
-                self._add(frozen)
-            else:
-                trial = self._add(optuna.trial.Trial(self.optuna, frozen._trial_id))
+                if not _is_left_out(frozen):
+                    self._add(frozen)
+            elif trial := self._added(optuna.trial.Trial(self.optuna, frozen._trial_id)):
                 trial.known = len(frozen.intermediate_values)
                 self.ready.append(trial)
         self.folder.begin(self.study, self.identities)
 
+    def _drawn_so_far(self) -> int:
+        return sum(not _is_left_out(trial) for trial in self.optuna.get_trials(deepcopy=False))
+
     def _ask(self) -> Trial:
-        trial = self._add(self.optuna.ask())
-        self.folder.describe(self.study, self.identities)
-        return trial
+        for _ in range(MOST_IMPOSSIBLE):
+            if trial := self._added(self.optuna.ask()):
+                self.folder.describe(self.study, self.identities)
+                return trial
+        raise _none_possible(self.fault)
+
+    def _added(self, of_optuna) -> Trial | None:
+        """As `_add`; a draw that cannot be trained is left out and counts as pruned, from which the sampler learns."""
+        try:
+            return self._add(of_optuna)
+        except DrillError as error:
+            self.fault = error
+            of_optuna.set_user_attr(LEFT_OUT, str(error))
+            self.optuna.tell(of_optuna, state=self.pruned)
+            tqdm.write(f"left out: {error}", file=sys.stderr)
+            return None
 
     def _add(self, of_optuna) -> Trial:
         """The trial, its row added to the study."""
@@ -155,6 +194,14 @@ class Sampled:
                 self.ready.append(trial)
 
 
+def _is_left_out(trial) -> bool:
+    return LEFT_OUT in trial.user_attrs
+
+
+def _none_possible(fault: DrillError) -> DrillError:
+    return DrillError(f"{MOST_IMPOSSIBLE} draws in a row cannot be trained: change the ranges. The last: {fault}")
+
+
 def _suggested(trial, path: search.Path, choice: list | dict) -> object:
     name = ".".join(path)
     if isinstance(choice, list):
@@ -162,4 +209,4 @@ def _suggested(trial, path: search.Path, choice: list | dict) -> object:
     low, high, log = choice["low"], choice["high"], choice.get("log", False)
     if isinstance(low, int) and isinstance(high, int):
         return trial.suggest_int(name, low, high, log=log)
-    return float(f"{trial.suggest_float(name, low, high, log=log):.4g}")
+    return search.rounded(trial.suggest_float(name, low, high, log=log), low, high)

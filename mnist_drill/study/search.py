@@ -63,7 +63,12 @@ def _draw(path: Path, choice: object, share: float) -> object:
     whole = isinstance(low, int) and isinstance(high, int)
     ends = (low, high + 1) if whole else (low, high)
     value = ends[0] * (ends[1] / ends[0]) ** share if log else ends[0] + (ends[1] - ends[0]) * share
-    return min(math.floor(value), high) if whole else float(f"{value:.4g}")
+    return min(math.floor(value), high) if whole else rounded(value, low, high)
+
+
+def rounded(value: float, low: float, high: float) -> float:
+    """A number of four digits, or an end of the range that rounding would leave."""
+    return min(max(float(f"{value:.4g}"), low), high)
 
 
 def leaves(values: dict, path: Path = ()) -> dict[Path, object]:

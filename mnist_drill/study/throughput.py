@@ -11,6 +11,7 @@ import torch
 
 from mnist_drill.benchmark.turns import take_turns, timed
 from mnist_drill.course.tables import Table
+from mnist_drill.errors import Interrupted
 from mnist_drill.runs import environment_in
 from mnist_drill.storage.files import read_json, write_atomically
 from mnist_drill.study.cluster import on_ray
@@ -28,7 +29,10 @@ FORMAT = 1  # of a stored measurement
 
 
 def measure(study: Study, rounds: int, threads: int, ray: bool) -> dict[str, list[float]]:
-    """Runs per minute in each round, by where they were trained; starting workers counts, and storing does not."""
+    """Runs per minute in each round, by where they were trained; starting workers counts, and storing does not.
+
+    Raises `Interrupted` after Ctrl-C: nothing is kept.
+    """
     tasks = study.tasks()
 
     def per_minute(executor) -> float:
@@ -41,7 +45,10 @@ def measure(study: Study, rounds: int, threads: int, ray: bool) -> dict[str, lis
     }
     if ray:
         contenders["--ray local"] = lambda: per_minute(partial(on_ray, device="cpu", address="local", threads=1))
-    return take_turns(contenders, rounds)
+    try:
+        return take_turns(contenders, rounds)
+    except Interrupted:  # which says how many runs were stored
+        raise Interrupted("the measurement has not ended, and nothing of it is stored") from None
 
 
 def save(path: Path, study: Study, rates: dict[str, list[float]]) -> None:

@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 
 
 def shuffled_batches(
-    train_set: LabeledImages, batch_size: int, transform: Callable[[Tensor], Tensor] | None = None
+    train_set: LabeledImages,
+    batch_size: int,
+    transform: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The training set once, in a new random order: normalized images (N, 1, 28, 28) and their labels (N,).
+    """The training set once, in a new random order, in batches: normalized images,
+    (N, 1, 28, 28), and their labels, (N,). The last batch may be smaller.
 
-    The last batch may be smaller. `transform` is given the images of a batch, in [0, 1], before they are normalized.
+    `transform` is given the images of a batch, in [0, 1], before they are normalized.
     """
     order = torch.randperm(len(train_set), device=train_set.labels.device)
     for positions in order.split(batch_size):
         images = train_set.images[positions]
-        yield normalize(images if transform is None else transform(images)), train_set.labels[positions]
+        if transform is not None:
+            images = transform(images)
+        yield normalize(images), train_set.labels[positions]
 
 
 def with_progress(batches: Batches, epoch: int, total: int, shown: bool = True) -> Batches:

@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import get_ema_multi_avg_fn, update_bn
 
 from mnist_drill.data import normalize
@@ -79,18 +80,26 @@ class EMA:
     def __init__(self, model: nn.Module, decay: float, steps_per_epoch: int):
         self.model, self.steps_per_epoch, self.step = model, steps_per_epoch, 0
         self.averaged = deepcopy(model)
+        # torch's `AveragedModel` counts its updates in a tensor, which on a GPU each update would wait for.
         self.average = get_ema_multi_avg_fn(decay**EMA_INTERVAL)
 
     def __call__(self, loss: Tensor) -> None:
-        # torch's `AveragedModel` counts its updates in a tensor, which on a GPU each update would wait for.
         if self.step == 0:
             self.averaged.load_state_dict(self.model.state_dict())
         elif self.step % self.steps_per_epoch % EMA_INTERVAL == 0:
-            self.average(list(self.averaged.parameters()), list(self.model.parameters()), None)
+            networks = self.averaged, self.model
+            averages, weights = (list(network.parameters()) for network in networks)
+            self.average(averages, weights, None)
         self.step += 1
 
     def recompute_statistics(self, train_set: LabeledImages) -> None:
-        """Recomputes the running statistics of the averaged network's batch norm, on images without augmentation."""
+        """Recomputes the running statistics of the averaged network's batch norm, on images without augmentation.
+
+        Where all of its batch norm is frozen, in evaluation mode while training, the statistics stay as they are.
+        """
+        norms = [layer for layer in self.averaged.train().modules() if isinstance(layer, _BatchNorm)]
+        if not any(norm.training for norm in norms):
+            return  # torch's `update_bn` would reset them and recompute none
         images = train_set.images[:STATISTICS_IMAGES].split(STATISTICS_BATCH)
         update_bn((normalize(batch) for batch in images), self.averaged)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
@@ -11,6 +12,8 @@ import torch
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from mnist_drill.augment import augment
+from mnist_drill.data import normalize
+from mnist_drill.errors import DrillError
 from mnist_drill.training.batches import shuffled_batches, with_progress
 from mnist_drill.training.devices import MixedPrecision, has_bfloat16, memory_format
 from mnist_drill.training.hooks import EMA, FiniteLoss, scheduled
@@ -64,10 +67,14 @@ class Training:
 
 
 def prepare(network: nn.Module, recipe: Recipe, train_set: LabeledImages, seed: int, progress: bool) -> Training:
-    """Seeds torch's generator, moves the network to the device of the training set, and composes the training."""
+    """Seeds torch's generator, moves the network to the device of the training set, and composes the training.
+
+    Raises `DrillError` where the last batch is a single image, of which the network's batch norm has no variance.
+    """
     device = train_set.labels.device
-    torch.manual_seed(seed)
     network.to(device, memory_format=memory_format(device))
+    _check_last_batch(network, train_set, recipe.batch_size)
+    torch.manual_seed(seed)
     mixed = recipe.mixed_precision and has_bfloat16(device)
     optimizer = optimizer_for(network, recipe)
     steps_per_epoch = ceil(len(train_set) / recipe.batch_size)
@@ -84,6 +91,21 @@ def prepare(network: nn.Module, recipe: Recipe, train_set: LabeledImages, seed: 
         ema=EMA(network, recipe.ema_decay, steps_per_epoch) if recipe.ema_decay else None,
         progress=progress,
     )
+
+
+def _check_last_batch(network: nn.Module, train_set: LabeledImages, batch_size: int) -> None:
+    if len(train_set) % batch_size != 1:
+        return
+    try:
+        with torch.no_grad():
+            deepcopy(network).train()(normalize(train_set.images[:1]))
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise DrillError(
+            f"{len(train_set):,} training images in batches of {batch_size:,} leave one image for the last batch, "
+            "too few for the network's batch norm: choose another batch size"
+        ) from None
 
 
 def optimizer_for(network: nn.Module, recipe: Recipe) -> Optimizer:

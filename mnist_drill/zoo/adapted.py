@@ -44,9 +44,9 @@ class Adapted(nn.Module):
         layers = dict(network.named_modules())
         for layer in layers.values():
             if isinstance(layer, nn.BatchNorm2d):
-                # Some families average over thousands of steps, more than a short training has.
+                # Some families average over more steps than a short training has.
                 layer.momentum = 0.1
-        first = next(name for name, layer in layers.items() if isinstance(layer, nn.Conv2d))
+        first = next(name for name in layers if isinstance(layers[name], nn.Conv2d))
         (last,) = (name for name, layer in layers.items() if 1000 in _widths(layer))
         network.set_submodule(first, _one_channel(layers[first]))
         network.set_submodule(last, _ten_classes(layers[last]))

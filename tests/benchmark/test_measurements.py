@@ -1,9 +1,11 @@
+import time
 from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.optim import optimizer
 
+from mnist_drill import train
 from mnist_drill.benchmark import contenders, measurements
 from mnist_drill.benchmark.contenders import ONE_EPOCH
 from mnist_drill.training import setup
@@ -36,6 +38,18 @@ def test_parts_add_up_to_the_epoch_and_leave_no_hooks(mixed, few, monkeypatch):
     assert not any(hooks)
 
 
+def test_setting_up_is_no_part_of_the_epoch(few, monkeypatch):
+    prepare = train.prepare
+
+    def slow(*arguments):
+        time.sleep(5)
+        return prepare(*arguments)
+
+    monkeypatch.setattr(train, "prepare", slow)
+    parts = measurements.where_time_goes("stage4", *few, CPU)
+    assert min(parts.values()) > 0
+
+
 def test_a_matrix_product_is_measured_in_each_native_precision(monkeypatch):
     for native, precisions in ((False, {"float32"}), (True, {"float32", "bfloat16"})):
         monkeypatch.setattr(measurements, "has_bfloat16", lambda device, native=native: native)
@@ -57,7 +71,11 @@ def test_time_to_accuracy_is_that_of_the_first_epoch_that_reaches_it(few, monkey
 @pytest.mark.slow
 def test_peak_memory_is_that_of_a_training_from_wherever_it_is_started(mnist, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert 200 < measurements.peak_memory("sprint") < 100_000
+    before = measurements.peak_memory("sprint")
+    assert 200 < before < 100_000
+    more = int(before) + 500
+    assert len(b"1" * (more << 20)) == more << 20  # megabytes that this process has used, and frees
+    assert measurements.peak_memory("sprint") < before + 250
 
 
 def test_peak_memory_is_not_known_of_a_training_that_fails(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The commands that train many networks or measure them: `compare`, `evidence` and `bench`."""
+"""The commands that train many networks or measure them: `compare`, `transfer`, `evidence` and `bench`."""
 
 import json
 
@@ -8,11 +8,14 @@ from PIL import Image
 from mnist_drill.course.notebooks import notebooks
 from mnist_drill.evidence import stored
 from mnist_drill.evidence.studies import STUDIES
+from mnist_drill.runs import Run
 from mnist_drill.stages import NETWORKS
 from mnist_drill.storage import resume
+from mnist_drill.study import plan
 from mnist_drill.study.network import Network
-from mnist_drill.study.plan import Row, Study
+from mnist_drill.zoo import transfer
 from mnist_drill.zoo.comparison import Comparison
+from mnist_drill.zoo.transfer import Row
 
 
 def test_compare_writes_a_table_a_file_and_a_picture(drill, without_stage1, tmp_path):
@@ -42,10 +45,24 @@ def test_an_interrupted_comparison_is_resumed_by_the_same_command(
     assert drill(*arguments)[0] == 0
 
 
+def test_transfer_stores_each_run_in_its_folder_and_in_the_evidence(drill, tmp_path, monkeypatch):
+    rows = {row.name: row for row in (Row(transfer.ALL_DIGITS, before, transfer.ALL_LAYERS, 1)
+                                      for before in (transfer.NOTHING, transfer.ROTATIONS))}  # fmt: skip
+    for name, value in (("NETWORK", "shufflenet_v2_x0_5"), ("IMAGES", 10), ("ROWS", rows)):
+        monkeypatch.setattr(transfer, name, value)
+    monkeypatch.setattr(stored, "FOLDER", tmp_path / "evidence")
+    status, out, _ = drill("transfer", "--seeds", 2, "--store", "--device", "cpu", "--out", tmp_path / "out")
+    assert status == 0
+    assert all(before in out for before in (transfer.NOTHING, transfer.ROTATIONS))
+    found = stored.load_study("transfer")
+    assert {name: [run.seed for run in runs] for name, runs in found.items()} == {name: [1, 2] for name in rows}
+    assert all(Run.load(tmp_path / "out" / f"{name}, seed 2.json") == runs[1] for name, runs in found.items())
+
+
 def test_evidence_is_a_command(drill, tmp_path, monkeypatch):
     monkeypatch.setattr(stored, "FOLDER", tmp_path)
-    rows = {"stage2": Row(Network("stage2"), NETWORKS["stage2"].recipe.with_epochs(1))}
-    monkeypatch.setitem(STUDIES, "stage2", Study(rows, seeds=(1, 2), evaluated_on="test"))
+    rows = {"stage2": plan.Row(Network("stage2"), NETWORKS["stage2"].recipe.with_epochs(1))}
+    monkeypatch.setitem(STUDIES, "stage2", plan.Study(rows, seeds=(1, 2), evaluated_on="test"))
     assert drill("evidence", "stage2", "--device", "cpu")[0] == 0
     assert [run.seed for run in stored.load_runs("stage2")] == [1, 2]
     assert drill("evidence", "stage2", "--device", "cpu", "--seeds", 3)[0] == 0

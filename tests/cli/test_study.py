@@ -131,6 +131,14 @@ def test_an_interrupt_keeps_the_finished_runs(drill, study, tmp_path, trained, i
     assert trained == [("slow", 2), ("fast", 2)]
 
 
+def test_an_interrupted_measurement_of_throughput_claims_to_keep_nothing(drill, study, tmp_path, interrupted_at):
+    interrupted_at(3)
+    status, _, errors = drill("study", "throughput", study(), "--out", tmp_path / "throughput.json")
+    assert status == 130
+    assert errors.splitlines()[-1].startswith("Interrupted: the measurement")
+    assert not (tmp_path / "throughput.json").exists()
+
+
 @pytest.mark.parametrize(
     ("nets", "message"),
     [

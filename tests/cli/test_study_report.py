@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 STUDY = """
-network = "stage2"
-arguments.norm = true
+network = "stage4"
+recipe_of = "stage2"
 evaluated_on = "test"
 seeds = 3
 baseline = "rate | 0.01"

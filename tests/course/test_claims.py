@@ -110,6 +110,17 @@ def test_margins_are_of_the_closest_seed_in_standard_deviations():
     assert margins([good], seeds[0], seeds=ending(98.8, 99.4, 99.6)).rows[0][4].startswith("-0.")
 
 
+@pytest.mark.parametrize(
+    ("bound", "margin"),
+    [({"least": 99.4}, "∞"), ({"above": 99.4}, "-∞"), ({"least": 99.5}, "-∞"), ({"most": 99.3}, "-∞"),
+     ({"below": 99.5}, "∞")],
+)  # fmt: skip
+def test_margins_of_equal_seeds_are_infinite_on_the_side_where_they_are(bound, margin):
+    made = claim("It ends there", measure=lambda run: run.last.test_accuracy, **bound)
+    seeds = ending(99.4, 99.4, 99.4)
+    assert margins([made], seeds[0], seeds=seeds).rows[0][4] == margin
+
+
 def test_margins_of_a_run_that_has_nothing_to_measure_are_dashes():
     ninth = claim("The ninth epoch is good", measure=lambda run: run.epochs[8].test_accuracy, least=99)
     for seeds in ([RUN], [RUN] * 3):

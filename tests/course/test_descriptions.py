@@ -27,6 +27,8 @@ def test_curves_and_ablations_are_described_by_the_figures_of_their_runs():
     mean = sum(run.last.test_accuracy for run in runs) / len(runs)
     for describe in (descriptions.ablation, descriptions.costs, descriptions.schedules):
         assert f"chosen {mean:.2f} %" in describe({"chosen": runs})
+    loss = sum(run.last.test_loss for run in runs) / len(runs)
+    assert descriptions.study_losses({"chosen": runs}).endswith(f", {loss:.3f}.")
 
 
 def test_networks_are_described_by_their_layers():

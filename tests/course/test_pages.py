@@ -165,7 +165,8 @@ def test_a_benchmark_that_is_missing_or_damaged_is_an_error(tmp_path, monkeypatc
 NEEDED = {
     ("throughput", pages.throughput_table): ["networks", "runs", "epochs", "environment", "environment.hardware"],
     ("photographs", pages.photographs_table): ["network", "accuracy", "kinds", "environment.threads"],
-    ("benchmark", pages.speed_tables): ["environment.torch", "peak megabytes"],
+    ("benchmark", pages.speed_tables): ["environment.torch", "inference"],
+    ("benchmark_float32", pages.speed_without_bfloat16): ["environment.torch", "published", "peak megabytes"],
     ("comparison", pages.comparison_table): ["environment.torch"],
 }
 

@@ -141,6 +141,18 @@ def test_entries_stand_at_their_parameters_and_accuracy(figure, tmp_path):
     assert (tmp_path / "entries.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_losses_of_a_study_have_a_line_for_each_run_and_a_name_for_each_variant(trained, figure):
+    _, run = trained
+    other = replace(run, epochs=tuple(replace(row, test_loss=2 * row.test_loss) for row in run.epochs))
+    study_plots.losses({"one": [run, run], "other": [other]})
+    (axis,) = figure().axes
+    assert [list(line.get_ydata()) for line in axis.lines] == [
+        [row.test_loss for row in each.epochs] for each in (run, run, other)
+    ]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["one", "other"]
+    assert len({line.get_color() for line in axis.lines}) == 2
+
+
 def test_schedules_show_the_learning_rate_below_the_accuracy(trained, figure):
     _, run = trained
     study_plots.schedules({"one": [run], "other": [run]}, lowest=10, columns=3)

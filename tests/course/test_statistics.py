@@ -5,6 +5,7 @@ import pytest
 
 from mnist_drill.course.statistics import (
     Difference,
+    comparisons,
     difference,
     loss_difference,
     significantly_better,
@@ -33,18 +34,47 @@ def test_difference_is_welchs():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
+    ("mean", "p", "verdict"),
     [
-        (0.01, 0.2, "significantly better"),
-        (-0.2, -0.01, "significantly worse"),
-        (-0.01, 0.2, "no significant difference"),
-        (0.0, 0.2, "no significant difference"),
-        (-0.2, 0.0, "no significant difference"),
+        (0.1, 0.04, "significantly better"),
+        (-0.1, 0.04, "significantly worse"),
+        (0.1, 0.06, "no significant difference"),
+        (-0.1, 0.06, "no significant difference"),
     ],
 )
-def test_a_verdict_says_on_which_side_of_0_the_interval_lies(low, high, verdict):
-    assert Difference((low + high) / 2, low, high).verdict == verdict
-    assert str(Difference(0.1, low, high)) == f"+0.10 ({low:+.2f} to {high:+.2f}): {verdict}"
+def test_a_verdict_is_by_the_p_value(mean, p, verdict):
+    found = Difference(mean, mean - 0.1, mean + 0.05, p)
+    assert found.verdict == verdict
+    assert str(found) == f"{mean:+.2f} ({mean - 0.1:+.2f} to {mean + 0.05:+.2f}): {verdict}"
+
+
+@pytest.mark.parametrize("values", [(3, 4, 5.5), (3, 4, 7), (0, 0.5, 1), (1, 2, 3.5)])
+def test_of_one_comparison_the_verdict_says_on_which_side_of_0_the_interval_lies(values):
+    found = difference(ending(*values), ending(1, 2, 3))
+    side = (found.low > 0) - (found.high < 0)
+    verdicts = {1: "significantly better", -1: "significantly worse", 0: "no significant difference"}
+    assert found.verdict == verdicts[side]
+
+
+def test_among_many_comparisons_the_verdict_is_corrected_and_the_interval_is_not():
+    base, other = ending(99.40, 99.44, 99.42, 99.41, 99.43), ending(99.44, 99.48, 99.46, 99.45, 99.43)
+    for number, verdict in ((1, "significantly better"), (20, "no significant difference")):
+        study = {"base": base} | {f"row {i}": other for i in range(number)}
+        found = comparisons(study, "base")
+        assert list(found) == list(study)[1:]
+        assert all(x.verdict == verdict and x.low == difference(other, base).low > 0 for x in found.values())
+        assert significantly_better(study, "base") == (list(found) if number == 1 else [])
+    by_loss = comparisons({"base": base, "other": other}, "base", loss_difference)
+    assert by_loss == {"other": loss_difference(other, base)}
+
+
+def test_without_a_chosen_row_each_is_compared_with_the_one_before():
+    study = {"first": ending(1, 2, 3), "second": ending(9, 9.5, 10), "third": ending(9, 9.5, 10)}
+    found = comparisons(study, None)
+    assert list(found) == ["second", "third"]
+    assert found["second"].mean == pytest.approx(7.5)
+    assert found["third"].mean == 0
+    assert found["second"].p == pytest.approx(2 * difference(study["second"], study["first"]).p)  # Holm's, of two
 
 
 def test_of_losses_the_lower_is_the_better():

@@ -2,13 +2,12 @@ from dataclasses import replace
 
 import pytest
 
-from mnist_drill.course.statistics import loss_difference
+from mnist_drill.course.statistics import difference, loss_difference
 from mnist_drill.course.tables import (
     RUN_MIME,
     Result,
     Table,
     counted,
-    loss_table,
     mean_and_spread,
     spread_table,
     study_table,
@@ -50,27 +49,41 @@ def test_spread_table():
     assert spread_table({"steady": steady}, least=99.5).rows[0][5] == "0 of 2"
 
 
-def test_loss_table_compares_losses():
-    runs = [replace(RUN, epochs=(replace(RUN.last, test_loss=x, seconds=8),)) for x in (0.015, 0.016, 0.017)]
-    worse = [replace(RUN, epochs=(replace(RUN.last, test_loss=x, seconds=6),)) for x in (0.025, 0.026, 0.027)]
-    table = loss_table({"good": runs, "bad": worse}, "good")
-    assert [row[0] for row in table.rows] == ["good", "bad"]
-    assert [row[3] for row in table.rows] == ["0.0160 ± 0.0010", "0.0260 ± 0.0010"]
-    assert table.rows[0][4:] == ["–", "1.00"]
-    assert str(table.rows[1][4]) == str(loss_difference(worse, runs))
-    assert "significantly worse" in str(table.rows[1][4])
-    assert table.rows[1][5] == "0.75"
-
-
-def test_study_table_compares_each_variant_with_the_chosen_one():
-    table = study_table({"good": ending(99.4, 99.5, 99.6), "bad": ending(98.0, 98.1, 98.2)}, "good")
+def test_study_table_compares_each_variant_with_the_chosen_one_by_accuracy_and_by_loss():
+    runs, worse = (
+        [replace(RUN, epochs=(replace(RUN.last, test_accuracy=a, test_loss=x, seconds=s),)) for a, x, s in rows]
+        for rows in (
+            ((99.4, 0.015, 8), (99.5, 0.016, 8), (99.6, 0.017, 12)),
+            ((99.4, 0.025, 6), (99.3, 0.026, 4), (99.5, 0.027, 10)),
+        )
+    )
+    table = study_table({"good": runs, "bad": worse}, "good")
+    assert table.header[2:6] == [
+        "last validation accuracy", "accuracy against 'good'", "last validation loss", "loss against 'good'"
+    ]  # fmt: skip
     good, bad = table.rows
-    assert table.header[3:5] == ["last validation accuracy", "lowest of last five"]
-    assert good[3:5] == ["99.50 ± 0.10", "99.00"]
-    assert good[-1] == "–"
-    assert bad[3:5] == ["98.10 ± 0.10", "98.00"]
-    assert bad[-1].startswith("-1.40")
-    assert bad[-1].endswith("significantly worse")
+    assert good[1:] == ["3", "99.50 ± 0.10", "–", "0.0160 ± 0.0010", "–", "1.00 (1.00 to 1.50)"]
+    assert bad[1:3] == ["3", "99.40 ± 0.10"]
+    assert bad[3] == difference(worse, runs).interval  # of so few seeds no significant difference, and no verdict
+    assert bad[5] == f"significantly worse: {loss_difference(worse, runs).interval}"
+    assert bad[6] == "0.75 (0.50 to 1.25)"
+
+
+def test_study_table_without_a_chosen_variant_compares_each_with_the_row_above():
+    high, low = ending(99.4, 99.5, 99.6), ending(98.0, 98.1, 98.2)
+    table = study_table({"good": high, "bad": low, "good again": high}, None)
+    assert "accuracy against the row above" in table.header
+    assert [row[3] for row in table.rows] == [
+        "–", f"significantly worse: {difference(low, high).interval}",
+        f"significantly better: {difference(high, low).interval}",
+    ]  # fmt: skip
+
+
+def test_study_table_has_parameters_where_they_differ():
+    runs = ending(99.4, 99.5)
+    larger = [replace(run, parameters=12_345) for run in runs]
+    assert "parameters" not in study_table({"one": runs, "two": runs}, "one").header
+    assert [row[1] for row in study_table({"one": runs, "two": larger}, "one").rows] == ["9,712", "12,345"]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +101,15 @@ def test_runs_are_counted_separately_by_hardware_precision_and_threads(other, na
     assert counted(runs) == f"3 (2 on a CPU, float32, 2 threads; 1 on {named})"
     for table in (spread_table({"x": runs}), study_table({"x": runs}, "x"), Result(one, runs)):
         assert f"1 on {named}" in table.markdown()
+
+
+def test_a_result_says_how_far_its_seeds_are_from_those_of_other_stages():
+    seeds, others = ending(99.4, 99.5, 99.6), ending(98.0, 98.1, 98.2)
+    table = Result(RUN, seeds, against={"stage 1": others, "one": others[:1]})
+    column = table.header.index("last test")
+    assert [row[column] for row in table.rows[-2:]] == [str(difference(seeds, x)) for x in (others, others[:1])]
+    assert {cell for row in table.rows[-2:] for cell in (*row[1:column], *row[column + 1 :])} == {"–"}
+    assert len(Result(RUN, seeds).rows) == len(table.rows) - 2
 
 
 def test_what_else_runs_were_made_with_does_not_part_them():

@@ -103,6 +103,15 @@ def test_power_is_within_a_tenth_of_simulation(difference, deviations, sizes, le
     assert power(difference, deviations, sizes, level) == pytest.approx(simulated, rel=0.1)
 
 
+@pytest.mark.parametrize("level", [0.05, 0.05 / 20, 0.05 / 200])
+@pytest.mark.parametrize("size", [2, 3, 20, 2_000])
+def test_power_of_a_difference_of_many_standard_errors_is_a_chance(size, level):
+    """SciPy's noncentral t-distribution has no number for its lower tail there, from about 7 standard errors on."""
+    powers = [power(errors, (math.sqrt(size / 2),) * 2, (size, size), level) for errors in (5, 7, 8, 12, 40, 100)]
+    assert powers == sorted(powers)
+    assert 0 < powers[0] <= powers[-1] <= 1
+
+
 def test_power_without_a_difference_is_the_level():
     assert power(0, (1, 2), (7, 9), 0.05) == pytest.approx(0.05)
 
@@ -122,6 +131,7 @@ def test_with_the_seeds_needed_a_difference_is_found_four_times_of_five(differen
 def test_seeds_needed_have_ends():
     assert seeds_needed(100, (0.1, 0.1)) == 2
     assert seeds_needed(1e-9, (0.1, 0.1)) is None
+    assert seeds_needed(0.4, (0.05, 0.05), level=0.05 / 20) == 3  # at 2 seeds it is 8 standard errors, and not enough
     draw = random.Random(1)
     for _ in range(20):
         deviations = draw.uniform(0.01, 0.2), draw.uniform(0, 0.2)

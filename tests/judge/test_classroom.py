@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -12,9 +13,11 @@ import psutil
 import pytest
 
 from mnist_drill.errors import DrillError
+from mnist_drill.judge import classroom
 from mnist_drill.judge.classroom import judge_folder
 from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN, Report
 from mnist_drill.judge.rules import PRESETS
+from tests.leaderboard.reports import full_report
 
 HERE = Path(__file__).parent
 BROKEN = ("infinite_loop", "crashes", "output_without_end", "takes_30_gb", "hundreds_of_processes")
@@ -36,10 +39,41 @@ def test_a_folder_without_submissions_is_one_line(tmp_path):
 
 def test_a_notebook_is_a_row_that_says_what_to_hand_in(few_sets, tmp_path):
     (tmp_path / "class").mkdir()
-    (tmp_path / "class" / "student.ipynb").write_text("{}")
-    (row,) = judge_folder(tmp_path / "class", tmp_path / "out", PRESETS["drill"], quick=True, sets=few_sets)
-    assert (row.file, row.verdict) == ("student.ipynb", UNKNOWN)
+    (tmp_path / "class" / "stu\x1bdent.ipynb").write_text("{}")
+    lines = []
+    (row,) = judge_folder(tmp_path / "class", tmp_path / "out", PRESETS["drill"], quick=True, sets=few_sets,
+                          tell=lines.append)  # fmt: skip
+    assert (row.file, row.verdict) == ("stu\x1bdent.ipynb", UNKNOWN)
     assert "%%writefile" in row.values()["reason"]
+    assert all(map(str.isprintable, lines))
+
+
+def test_the_table_tells_the_mean_of_lowest_accuracies_from_that_of_last_ones():
+    report = full_report()
+    values = classroom.Row("mine.py", report).values()
+    lows, lasts = report.lowest(), [run.last.test_accuracy for run in report.runs_on("validation")]
+    assert values["lowest_accuracy"] == round(min(lows), 2)
+    assert values["mean_lowest_accuracy"] == round(statistics.mean(lows), 2)
+    assert values["validation_accuracy"] == round(statistics.mean(lasts), 2)
+
+
+def test_what_the_judge_does_not_survive_costs_the_other_submissions_nothing(few_sets, tmp_path, monkeypatch):
+    (tmp_path / "class").mkdir()
+    for name in ("one", "two"):
+        (tmp_path / "class" / f"{name}.py").write_text("EPOCHS = 3\n")
+    judge = classroom.judge
+
+    def fails(submission, **options):
+        if submission.title == "one":
+            raise KeyError("\x1b[31m")
+        return judge(submission, **options)
+
+    monkeypatch.setattr(classroom, "judge", fails)
+    rows = judge_folder(tmp_path / "class", tmp_path / "out", PRESETS["drill"], quick=True, sets=few_sets)
+    assert [(row.file, row.verdict, row.report is None) for row in rows] == [
+        ("one.py", UNKNOWN, True), ("two.py", UNKNOWN, False)
+    ]  # fmt: skip
+    assert "KeyError" in rows_of(tmp_path / "out")["one"]["reason"]
 
 
 @pytest.mark.slow

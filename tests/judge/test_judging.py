@@ -12,7 +12,7 @@ from mnist_drill.judge.rules import PRESETS, Limits
 from mnist_drill.judge.sets import grey
 from mnist_drill.recipes import PLAIN, STAGE4
 from mnist_drill.train import fit
-from tests.judge.test_submissions import SPEAKS
+from tests.judge.test_messages import SPEAKS
 
 RULES = replace(PRESETS["drill"], epochs=2, seeds=1, accuracy=20.0, shift_drop=20.0, limits=Limits(minutes_to_train=2))
 PLAIN_SMALL = """

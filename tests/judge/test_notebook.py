@@ -6,6 +6,7 @@ from mnist_drill.course import plots, study_plots
 from mnist_drill.errors import DrillError
 from mnist_drill.judge import notebook
 from mnist_drill.judge.card import Card, card
+from mnist_drill.judge.report import Report
 from mnist_drill.stages import STAGES
 from tests.leaderboard.reports import full_report, put
 
@@ -52,6 +53,14 @@ def test_a_full_judgement_of_this_very_file_is_found_here_and_on_the_leaderboard
     assert notebook.stored("network.py") is None
 
 
+def test_a_judgement_that_ended_before_any_training_does_not_replace_one_with_trainings(few_sets, processes, tmp_path):
+    kept = full_report()
+    kept.save(notebook.OUT / "network.json")
+    (tmp_path / "network.py").write_text(BROKEN)
+    assert not notebook.judge("network.py", quick=False, sets=few_sets, processes=processes).report.runs
+    assert Report.load(notebook.OUT / "network.json") == kept
+
+
 def test_it_stands_beside_the_stages_with_an_interval_from_stage_4():
     report = full_report(study="stage3", parameters=123)
     rows = {row[0]: row for row in notebook.compared(Card(report)).rows}
@@ -69,6 +78,13 @@ def test_a_network_named_as_a_stage_is_not_taken_for_it_and_a_file_has_one_row_a
     table = notebook.compared(*map(Card, (report, quick, other, broken)))
     assert [row[0] for row in table.rows] == [*STAGES, "stage4, judged", "other"]
     assert [row[3] for row in table.rows][-2] == "3"
+
+
+def test_versions_of_a_file_have_a_row_each():
+    cards = [Card(replace(full_report(parameters=n), source=str(n), name="network")) for n in (5, 6, 7, 8)]
+    rows = notebook.compared(*cards).rows[len(STAGES):]  # fmt: skip
+    assert [row[1] for row in rows] == ["5", "6", "7", "8"]
+    assert len({row[0] for row in rows}) == 4
 
 
 def test_without_training_it_has_its_place_by_parameters_alone(monkeypatch):

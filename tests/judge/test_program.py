@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from mnist_drill.data import normalize
 from mnist_drill.judge import protocol
 from mnist_drill.judge.counting import count
 from mnist_drill.judge.jobs import _held, recorded
-from mnist_drill.judge.parts import parts_of
+from mnist_drill.judge.parts import LAST_LAYER, parts_of
+from mnist_drill.judge.processes import Process
 from mnist_drill.judge.program import BATCH, NotReplayable, Program, operation
 from mnist_drill.judge.replaying import carried_out, described
 from mnist_drill.judge.rules import BATCH_NORM, FULLY_CONNECTED, GLOBAL_POOL
@@ -68,6 +70,57 @@ def test_loose_tensors_and_numbers_count_what_is_made_from_nothing_does_not_and_
     assert (counted.hidden, counted.unused) == (11, 7)
 
 
+class Computes(nn.Module):
+    def __init__(self, compute, norm=None):
+        super().__init__()
+        self.compute, self.norm = compute, norm or nn.Identity()
+
+    def forward(self, x):
+        return self.compute(self.norm(x)).flatten(1)[:, :10]
+
+
+def masked(x):
+    return x.masked_fill(x > 0, -torch.inf)
+
+
+def unpacked(x):
+    return x + torch.full((28,), 0x0123456789ABCDEF) % 251
+
+
+@pytest.mark.parametrize(
+    ("network", "counted"),
+    [
+        (Computes(lambda x: torch.add(x, x, alpha=0.37)), 1),
+        (Computes(lambda x: x + torch.full((28,), 0.37)), 1),
+        (Computes(lambda x: x + torch.linspace(0.2, 0.7, 28)), 2),
+        (Computes(unpacked), 1),
+        (Computes(lambda x: torch.nn.functional.leaky_relu(x, 0.2)), 1),
+        (Computes(lambda x: x, nn.BatchNorm2d(1, eps=0.37, affine=False)), 1),
+        (Computes(lambda x: x, nn.BatchNorm2d(1, affine=False)), 0),
+        (Computes(torch.nn.functional.leaky_relu), 0),
+        (Computes(lambda x: 2 * x / 255 - 1), 0),
+        (Computes(masked), 0),
+    ],
+)
+def test_a_number_in_an_operation_counts_wherever_it_is_given_and_what_says_little_does_not(images, network, counted):
+    program, _ = recorded(network, normalize(images))
+    assert count(sent(program), _held(network)).hidden == counted
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda x: sum(x * i for i in range(150)),
+        lambda x: x * torch.stack([torch.full((), i) for i in range(150)]).sum(),
+        lambda x: x * torch.stack([row[i] for i, row in enumerate(torch.arange(150).expand(150, 150))]).sum(),
+    ],
+)
+def test_whole_numbers_and_indices_count_where_there_are_as_many_as_weights(images, compute):
+    network = Computes(compute)
+    program, _ = recorded(network, normalize(images))
+    assert count(sent(program), _held(network)).hidden >= 50
+
+
 def test_a_lie_about_memory_hides_no_weights(images):
     network = Scaled()
     program, _ = recorded(network, normalize(images))
@@ -91,6 +144,14 @@ def test_instance_norm_is_no_batch_norm_and_a_pool_that_leaves_positions_is_not_
     parts = parts_of(described(sent(program), images)["calls"], [])
     assert parts.keys() & {BATCH_NORM, GLOBAL_POOL} == set()
     assert FULLY_CONNECTED in parts
+
+
+def test_a_last_map_that_is_a_convolution_of_one_dimension_is_a_part_like_another(images):
+    network = nn.Sequential(nn.Flatten(2), nn.BatchNorm1d(1), nn.Conv1d(1, 10, 784), nn.Flatten())
+    program, _ = recorded(network, normalize(images))
+    parts = parts_of(described(sent(program), images)["calls"], [])
+    assert BATCH_NORM in parts
+    assert "784, 1 → 10" in parts[LAST_LAYER]
 
 
 @pytest.mark.parametrize(
@@ -124,3 +185,17 @@ def test_what_is_no_message_is_damaged(content):
         ours.sendall(content)
         with pytest.raises(protocol.Damaged):
             protocol.receive(theirs)
+
+
+def test_a_program_that_was_told_in_fewer_bytes_than_it_takes_to_tell_it_again_is_not_carried_out():
+    (ours, theirs), guards = socket.socketpair(), socket.socketpair()
+    calls = [["aten.relu.default", [0] * (protocol.MOST_JSON // 2 - 1000), {}, [1]]]
+    text = json.dumps(Program(calls).head(), separators=(",", ":")).encode()
+    with ours, theirs, guards[0], guards[1]:
+        sender = threading.Thread(target=theirs.sendall, args=[protocol.LENGTHS.pack(len(text), 0) + text])
+        sender.start()
+        program = Program.from_parts(*protocol.receive(ours))
+        sender.join()
+        head, tensors = Process(ours, guards[0], 1).carry_out(program, "probe")
+    assert head["not_replayable"]
+    assert tensors == {}

@@ -33,6 +33,19 @@ def test_a_report_is_the_same_after_it_was_stored(report, tmp_path):
     assert Report.load(tmp_path / "mine.json") == report
 
 
+def test_finished_trainings_are_replaced_by_finished_ones_alone(report, tmp_path):
+    path = tmp_path / "mine.json"
+    stopped = replace(report, runs=(replace(report.runs[0], stopped="after an epoch"),))
+    none = replace(report, runs=())
+    for stored, replaced_by in ((none, none), (stopped, none), (report, report), (none, report)):
+        stored.save(path)
+        assert replaced_by.may_replace(path)
+    report.save(path)
+    assert not none.may_replace(path)
+    assert not stopped.may_replace(path)
+    assert none.may_replace(tmp_path / "missing.json")
+
+
 @pytest.mark.parametrize(
     "damage",
     [{"format": 2}, {"verdict": "passed"}, {"findings": [{"rule": 3}]}, {"runs": [{}]}, {"rules": {"budget": 3}},

@@ -43,6 +43,8 @@ FAILS = {
     "leaves_a_process_behind": ("initialization", "starts a process"),
     "same_weights_at_every_seed": ("initialization", "the same at every seed"),
     "trained_weights_with_noise": ("initialization", "the same at every seed"),
+    "weights_of_sixteen_values": ("initialization", "7,840 of its weights are the same"),
+    "weights_in_keywords": ("initialization", "784 of its weights are the same"),
     "seeds_from_the_clock": ("initialization", "at the same seed have different weights"),
     "patches_torch": ("untouched", "torch.Tensor.numel"),
     "patches_the_judge": ("untouched", "mnist_drill.judge.jobs.layers_of"),
@@ -52,6 +54,7 @@ FAILS = {
 }
 CANNOT_BE_JUDGED = {
     "an_if_on_values": ("operations", ".item(), or an if"),
+    "weights_in_bytes": ("operations", ".view(dtype)"),
     "infinite_loop": ("loads", "limit of 60 s while building the network"),
     "takes_30_gb": ("loads", "more memory than 2 GB"),
     "takes_30_gb_in_processes": ("loads", "more memory than 2 GB"),
@@ -76,42 +79,17 @@ def test_every_submission_has_its_verdict():
     assert len(list(RIGHT.glob("*.py"))) >= 10
 
 
-@pytest.mark.parametrize(("name", "rule", "found"), [("weights_in_buffers", *FAILS["weights_in_buffers"])])
+@pytest.mark.parametrize(
+    ("name", "rule", "found"),
+    [(name, *FAILS[name]) for name in ("weights_in_buffers", "weights_of_sixteen_values", "weights_in_keywords")],
+)
 def test_a_wrong_one_fails_for_what_is_wrong(few_sets, processes, name, rule, found):
     check(judge(WRONG / f"{name}.py", rules=RULES, quick=True, sets=few_sets, processes=processes), FAILED, rule, found)
 
 
-SPEAKS = """
-import json, os, struct
-
-def say(head):
-    text = json.dumps(head).encode()
-    for descriptor in range(3, 64):
-        try:
-            os.write(descriptor, struct.pack(">II", len(text), 0) + text)
-        except OSError:
-            pass
-"""
-
-
-@pytest.mark.parametrize(
-    "messages",
-    [
-        [{}],
-        [{"closed": 5}],
-        [{"recipe": [1]}],
-        [{"name": "a network"}, {"training": {"moved": 5}}],
-        [{"name": "a network"}, {"training": 5}],
-        [{"program": "trained"}],
-    ],
-    ids=str,
-)
-def test_whatever_it_says_in_the_judges_language_there_is_a_report(few_sets, processes, tmp_path, messages):
-    path = tmp_path / "speaks.py"
-    path.write_text(f"{SPEAKS}\nfor head in {messages!r}:\n    say(head)\nos._exit(0)\n")
-    report = judge(path, rules=RULES, quick=True, sets=few_sets, processes=processes)
-    assert report.verdict != PASSED
-    assert report.finding("loads").verdict == UNKNOWN
+def test_numbers_that_are_bytes_of_others_cannot_be_judged(few_sets, processes):
+    report = judge(WRONG / "weights_in_bytes.py", rules=RULES, quick=True, sets=few_sets, processes=processes)
+    check(report, UNKNOWN, *CANNOT_BE_JUDGED["weights_in_bytes"])
 
 
 def test_whole_numbers_are_no_logits_and_it_says_so(few_sets, processes, tmp_path):
@@ -119,6 +97,43 @@ def test_whole_numbers_are_no_logits_and_it_says_so(few_sets, processes, tmp_pat
     path.write_text(NETWORK.format("self.last(x.flatten(1)).round().long()"))
     report = judge(path, rules=RULES, quick=True, sets=few_sets, processes=processes)
     check(report, FAILED, "shape", "not of floating-point numbers")
+
+
+HIDDEN = {
+    "behind a large number": "logits + 16384.0",
+    "by a small factor": "logits * 2**-20",
+    "behind one large logit": "logits.scatter(1, logits.argmin(1, keepdim=True), -16384.0)",
+}
+
+
+@pytest.mark.parametrize("returned", HIDDEN.values(), ids=HIDDEN)
+def test_what_an_image_s_neighbours_change_is_not_hidden_by_the_size_of_logits(few_sets, processes, tmp_path, returned):
+    path = tmp_path / "hides.py"
+    text = NETWORK.format("hidden(self.last((x - x.mean(0)).flatten(1)))")
+    path.write_text(f"{text}\n\ndef hidden(logits):\n    return {returned}\n")
+    report = judge(path, rules=RULES, quick=True, sets=few_sets, processes=processes)
+    check(report, FAILED, "alone", "beside other images")
+
+
+def test_pairs_of_weights_which_always_correlate_are_not_the_same_at_every_seed(few_sets, processes, tmp_path):
+    path = tmp_path / "pairs.py"
+    path.write_text(PAIRS)
+    report = judge(path, rules=RULES, quick=True, sets=few_sets, processes=processes)
+    assert report.finding("initialization").verdict == PASSED
+
+
+PAIRS = """
+import torch
+from torch import nn
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pairs = nn.ParameterList(torch.randn(2) for _ in range(140))
+
+    def forward(self, x):
+        return x.reshape(len(x), 28, 28).mean(1) @ torch.cat(list(self.pairs)).view(28, 10)
+"""
 
 
 def test_running_statistics_are_not_what_it_is_told_to_look_for(few_sets, processes, tmp_path):

@@ -68,7 +68,12 @@ def test_same_headings_and_setup(stem):
 @every_notebook
 def test_code_needs_no_sideways_scrolling(stem):
     # The setup cell, folded away, has the address of the course in it, once `badges` filled it in.
-    assert not [line for cell in BOOKS[stem].code[1:] for line in cell.source.splitlines() if len(line) > 88]
+    code = BOOKS[stem].code[1:]
+    printed = [
+        output.text for cell in code if "getsource" in cell.source for output in cell.outputs if "text" in output
+    ]
+    shown = [*(cell.source for cell in code), *printed]
+    assert not [line for text in shown for line in text.splitlines() if len(line) > 88]
 
 
 @every_notebook

@@ -23,16 +23,17 @@ REASONS = {
         "With He initialization those of stage 2 vary": BY_DEFINITION,
         "With He initialization at least {n} seeds": HE,
         "With batch norm all seeds are": NORM,
-        "With He initialization {n} seed is not": BY_DEFINITION,  # without biases, logits are 0 where all features are
+        "With He initialization {n} seed never starts": BY_DEFINITION,  # without biases, features of 0 are logits of 0
         "It has less than a hundredth of stage 1's parameters": BY_DEFINITION,
     },
     "03_batchnorm_dropout": {
         "Some dropout helps": NO_CAUSE,
         "It starts fast": NORM,
-        "Much dropout lowers accuracy in training mode": BY_DEFINITION,
     },
     "04_augmentation_scheduler": {
         "After epoch {n} the running train accuracy": BY_DEFINITION,
+        "With {sure:.0%} confidence they show only": BY_DEFINITION,
+        "With each seed the two have the same train loss": BY_DEFINITION,
     },
     "appendix_big_networks": {
         "FLOPs do not follow parameters": BY_DEFINITION,

@@ -78,6 +78,7 @@ def test_networks_of_a_file_lie_beside_the_study(read):
     ("change", "expected"),
     [
         ('schedule = "constant"', {"schedule": None}),
+        ("schedule = {}", {}),
         ("schedule.final = 0.1", {"schedule": replace(STAGE4.schedule, final=0.1)}),
         ("schedule = {every = 0.4}", {"schedule": StepDecay(every=0.4)}),
         ("schedule = {every = 0.4, gamma = 0.5}", {"schedule": StepDecay(every=0.4, gamma=0.5)}),
@@ -198,6 +199,7 @@ BAD = {
     'network = "stage4"\nrecipe.schedule = {gamma = 0.1}': "needs every",
     'network = "stage4"\nrecipe.schedule = {every = 0}': "every = 0 is not in its range",
     'network = "stage4"\nrecipe.schedule = {warmup = 0.95}': "anneals after its warmup",
+    'network = "stage3"\nrecipe.schedule = {}': "name a setting",
     'network = "stage4"\narguments.when = 2020-01-01': "arguments are numbers",
     'network = "stage4"\ngrid.recipe.epochs = [1]\nrandom.samples = 1': "choose one",
     'network = "stage4"\ngrid.recipe.epochs = 1': "has to be a list",

@@ -90,7 +90,16 @@ def test_source_follows_what_is_used_in_turn():
     text = "a = 1\nb = a\n@b\ndef c(x=1): return 2\nclass D(c): pass\ne = D\n"
     assert source_of(text, "D").splitlines() == ["a = 1", "b = a", "@b", "def c(x=1):", "    return 2", "class D(c):",
                                                  "    pass"]  # fmt: skip
-    assert source_of(text, "a") == "a = 1"
+    assert source_of(text, "e").splitlines()[-1] == "e = D"
+    assert source_of("a = 1\nb = a\ndef c(x=b): return 2\n", "b").splitlines() == ["a = 1", "b = a"]
+
+
+@pytest.mark.parametrize("definition", ["def a(): return 1", "class a: size = 1"])
+def test_a_definition_that_a_decorator_may_register_counts_without_its_name(definition):
+    text = (
+        f"BLOCKS = {{}}\ndef register(x): BLOCKS['a'] = x\n@register\n{definition}\ndef network(): return BLOCKS['a']"
+    )
+    assert source_of(text, "network") != source_of(text.replace("1", "2"), "network")
 
 
 BAD = {
@@ -135,6 +144,8 @@ def test_what_is_wrong_with_a_network_is_one_line(what):
     assert len(str(caught.value)) < 400
 
 
-def test_an_unknown_argument_of_a_named_network_is_one_line():
-    with pytest.raises(DrillError, match=r"row 'a': TypeError: .*dropuot"), in_one_line("row 'a'"):
-        Network("stage3", {"dropuot": 0.1}).checked()
+@pytest.mark.parametrize("name", ["stage3", "resnet18"])
+@pytest.mark.parametrize("argument", ["dropuot", "seed", "name"])
+def test_an_unknown_argument_of_a_named_network_is_one_line(name, argument):
+    with pytest.raises(DrillError, match=rf"row 'a': TypeError: .*{argument}"), in_one_line("row 'a'"):
+        Network(name, {argument: 5}).checked()

@@ -40,12 +40,12 @@ def test_rows_are_compared_with_the_baseline_by_welch_and_holm(candidates):
             for entry in others
         ]
         found = [entry.compared[measure.name] for entry in others]
-        assert [x.p for x in found] == pytest.approx(holm([test.pvalue for test in tests]))
+        assert [x.difference.p for x in found] == pytest.approx(holm([test.pvalue for test in tests]))
         for x, test in zip(found, tests, strict=True):
             interval = test.confidence_interval(0.95)
             assert (x.difference.low, x.difference.high) == pytest.approx((interval.low, interval.high))
-            significant = x.p <= 0.05
-            assert (x.verdict == "no significant difference") == (not significant)
+            significant = x.difference.p <= 0.05
+            assert (x.difference.verdict == "no significant difference") == (not significant)
     assert next(entry for entry in entries if entry.name == asked.baseline).compared == {}
 
 
@@ -56,9 +56,13 @@ def test_what_is_better_is_more_accuracy_and_less_loss():
     ]
     rows = {"base": worse, "other": better}
     _, other = report.entries_of(asked_of(rows, "base"), rows, SIZES)
-    assert {name: x.verdict for name, x in other.compared.items()} == dict.fromkeys(SIZES, "significantly better")
+    assert {name: x.difference.verdict for name, x in other.compared.items()} == dict.fromkeys(
+        SIZES, "significantly better"
+    )
     base, _ = report.entries_of(asked_of(rows, "other"), rows, SIZES)
-    assert {name: x.verdict for name, x in base.compared.items()} == dict.fromkeys(SIZES, "significantly worse")
+    assert {name: x.difference.verdict for name, x in base.compared.items()} == dict.fromkeys(
+        SIZES, "significantly worse"
+    )
 
 
 def test_the_verdict_is_by_the_corrected_p():
@@ -68,7 +72,7 @@ def test_the_verdict_is_by_the_corrected_p():
         rows = {"base": base} | {f"row {i}": other for i in range(number)}
         entry = report.entries_of(asked_of(rows, "base"), rows, SIZES)[1]
         assert entry.compared["accuracy"].difference.low > 0
-        assert entry.compared["accuracy"].verdict == verdict
+        assert entry.compared["accuracy"].difference.verdict == verdict
 
 
 def test_runs_that_diverged_or_are_missing_are_counted_and_not_averaged():

@@ -156,6 +156,69 @@ def test_a_row_that_diverges_is_a_trial_of_an_infinite_loss(search, monkeypatch,
     assert float("inf") in values.values()
 
 
+IMPOSSIBLE = STUDY.replace("seeds = 3", "seeds = 1").replace(
+    "recipe.learning_rate = {low = 0.01, high = 1.0, log = true}",
+    "recipe.schedule = {warmup = {low = 0.0, high = 1.0}, annealed = {low = 0.0, high = 1.0}}",
+)
+
+
+def is_possible(trial):
+    return trial.params["recipe.schedule.warmup"] <= trial.params["recipe.schedule.annealed"]
+
+
+@pytest.mark.parametrize("seed", [1, 2], ids=["the first draw is possible", "the first draw is impossible"])
+def test_draws_that_cannot_be_trained_are_left_out(search, trained, monkeypatch, seed):
+    monkeypatch.setattr(f"{__name__}.loss_of", lambda task: 0.1)
+    text = IMPOSSIBLE.replace("[random]", f"[random]\nseed = {seed}")
+    sampled = search(text)
+    assert len(trained) == 20
+    assert {is_possible(trial): trial.state.name for trial in sampled.optuna.trials} == {
+        True: "COMPLETE",
+        False: "PRUNED",
+    }
+    assert f"20 trials, 0 of them pruned; {len(sampled.optuna.trials) - 20} other draws" in sampled.result
+    trained.clear()
+    assert len(search(text).optuna.trials) == len(sampled.optuna.trials)
+    assert trained == []
+
+
+def test_arguments_with_which_a_network_fails_are_left_out(search, trained, tmp_path):
+    (tmp_path / "nets.py").write_text(
+        "from torch import nn\n\ndef net(size):\n"
+        "    return nn.Sequential(nn.Conv2d(1, 10, size), nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
+    )
+    text = 'network = "nets.py:net"\nseeds = 1\n[random]\nsamples = 9\narguments.size = {low = 20, high = 40}'
+    sampled = search(text)
+    sizes = {trial.params["arguments.size"]: trial.state.name for trial in sampled.optuna.trials}
+    assert set(sizes.values()) == {"COMPLETE", "PRUNED"}
+    assert all((state == "PRUNED") == (size > 28) for size, state in sizes.items())
+
+
+def test_a_search_that_stopped_at_a_draw_that_cannot_be_trained_goes_on(search, trained, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.loss_of", lambda task: 0.1)
+    stopped = search(IMPOSSIBLE.replace("20", "2")).optuna
+    ask = stopped.ask()  # as it was left before: running
+    ask.suggest_float("recipe.schedule.warmup", 0.0, 1.0)
+    stopped.enqueue_trial({"recipe.schedule.warmup": 0.9, "recipe.schedule.annealed": 0.1})
+    stopped.ask()
+    sampled = search(IMPOSSIBLE)
+    assert all(trial.state.is_finished() for trial in sampled.optuna.trials)
+    assert sum(trial.state.name == "COMPLETE" for trial in sampled.optuna.trials) == 20
+
+
+def test_a_search_in_which_nothing_can_be_trained_is_one_error(search, trained):
+    text = IMPOSSIBLE.replace("warmup = {low = 0.0", "warmup = {low = 0.6").replace("high = 1.0}}", "high = 0.5}}")
+    with pytest.raises(DrillError, match=r"in a row cannot be trained.*study\.toml.*annealed"):
+        search(text)
+    assert trained == []
+
+
+def test_what_is_drawn_stays_in_its_range(search, trained):
+    values = "{low = 0.99991, high = 0.99999}"  # 1.0 with four digits, or 0.9999
+    sampled = search(f'network = "stage2"\nseeds = 1\n[random]\nsamples = 9\nrecipe.momentum = {values}')
+    assert {row.recipe.momentum for row in sampled.study.rows.values()} == {0.99991, 0.99999}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -41,6 +41,11 @@ def test_draws_lie_in_their_ranges_and_are_spread_over_them():
     assert 0.4 < sum(width < 2 for width in widths) / len(rows) < 0.6
 
 
+def test_rounding_leaves_no_range():
+    rows = search.drawn({"recipe": {"momentum": {"low": 0.99991, "high": 0.99999}}}, 50, seed=1)
+    assert {row["recipe"]["momentum"] for _, row in rows} == {0.99991, 0.99999}
+
+
 def test_more_samples_begin_with_the_same_ones_and_another_seed_draws_others():
     table = {"recipe": {"learning_rate": {"low": 0.01, "high": 1.0}}}
     assert search.drawn(table, 20, seed=1)[:5] == search.drawn(table, 5, seed=1)

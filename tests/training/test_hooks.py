@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from mnist_drill.data import normalize
 from mnist_drill.models import build
@@ -67,3 +68,22 @@ def test_averaged_weights_have_batch_norm_statistics_of_images_without_augmentat
     with torch.no_grad():
         maps = convolution(normalize(few[0].images))
     assert torch.allclose(norm.running_var, maps.var(dim=(0, 2, 3)), rtol=0.01)
+
+
+class Frozen(nn.Sequential):
+    """A network whose first layer, batch norm, stays in evaluation mode."""
+
+    def train(self, mode=True):
+        super().train(mode)
+        self[0].eval()
+        return self
+
+
+def test_averaged_weights_keep_the_statistics_of_frozen_batch_norm(few):
+    model = Frozen(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(784, 10))
+    model[0].running_mean.fill_(0.5)
+    model[0].running_var.fill_(4.0)
+    recipe = replace(SHORT, learning_rate=0.01, ema_decay=0.9)
+    fit(model, recipe, *few, name="frozen", seed=1, device="cpu", progress=False)
+    assert (model[0].running_mean == 0.5).all()
+    assert (model[0].running_var == 4.0).all()

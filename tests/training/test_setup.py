@@ -1,9 +1,13 @@
+import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from mnist_drill.data import normalize
+from mnist_drill.errors import DrillError
 from mnist_drill.models import build
 from mnist_drill.recipes import OPTIMIZERS, Recipe
+from mnist_drill.train import fit
 from mnist_drill.training.setup import optimizer_for
 
 
@@ -38,3 +42,27 @@ def test_the_fused_optimizer_steps_as_nesterov_wrote(few):
         optimizer.step()
         for p, expected in zip(model.parameters(), weights, strict=True):
             assert torch.allclose(p, expected, atol=1e-6)
+
+
+def of_nine(network, few, batch_size):
+    recipe = Recipe(epochs=1, batch_size=batch_size)
+    options = {"name": "mine", "seed": 1, "device": "cpu", "progress": False, "on_epoch": lambda row: None}
+    return fit(network, recipe, few[0][:9], few[1][:4], **options)
+
+
+def over_one_position():
+    return nn.Sequential(nn.Conv2d(1, 4, 28), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 10))
+
+
+@pytest.mark.parametrize("batch_size", [2, 4, 8])
+def test_a_last_batch_of_one_image_that_batch_norm_cannot_take_is_one_error_before_any_step(few, batch_size):
+    network = over_one_position()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    with pytest.raises(DrillError, match=f"9 .*{batch_size} .*batch size"):
+        of_nine(network, few, batch_size)
+    assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
+
+
+def test_a_last_batch_of_one_image_is_trained_where_it_can_be(few):
+    assert len(of_nine(build("sprint", 1), few, 4).epochs) == 1
+    assert len(of_nine(over_one_position(), few, 7).epochs) == 1
