@@ -44,6 +44,12 @@ def test_its_verdicts_are_compared_and_the_network_passes_all_that_is_judged_in_
     assert all(verdict.startswith("✓") for verdict in analysis), analysis
 
 
+def test_its_table_has_the_stages_as_the_evidence_has_them_now():
+    shown = cell_with(YOURS.code, "compared(card, quick)").outputs[0].data["text/markdown"]
+    now = notebook.compared(notebook.example("sprint"))._repr_markdown_()
+    assert re.findall(r"^\| stage.*", shown, re.M) == re.findall(r"^\| stage.*", now, re.M) != []
+
+
 def test_no_figure_is_typed_into_a_sentence():
     sentences = [re.sub(r"\{.*?\}", "", call.args[0].value) for cell in YOURS.code for call in calls(cell, "claim")]
     assert [sentence for sentence in sentences if re.search(r"\d[.,]\d|\d\s*%", sentence)] == []
