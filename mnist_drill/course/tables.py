@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from mnist_drill.course.statistics import comparisons, difference, loss_difference
+from mnist_drill.errors import DrillError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -53,8 +54,9 @@ class Result(Table):
     """The figures of a run, then those of stored runs of the same recipe, then published ones: percent, seconds.
 
     Below stands, for each of the stored runs in `against`, by what they are called, the difference of the mean last
-    test accuracy from theirs, in points, with its 95 % confidence interval by Welch's t-test. A notebook that shows the
-    table stores the run beside it.
+    test accuracy from theirs, in points, with its 95 % confidence interval by Welch's t-test. `guess`, the reader's own
+    of the last test accuracy, in percent, stands below the run, with how far off it is. A notebook that shows the table
+    stores the run beside it. Raises `DrillError` for a guess that is no number from 0 to 100.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Result(Table):
         seeds: Sequence[Run] = (),
         published: Published | None = None,
         against: Mapping[str, Sequence[Run]] | None = None,
+        guess: float | None = None,
     ):
         self.run = run
         figures = {
@@ -77,6 +80,9 @@ class Result(Table):
         here = f" ({machine(run)})" if differ else ""
         rows = [[f"this run, seed {run.seed}{here}", *(percent(figure(run)) for figure in figures.values()),
                  f"{run.seconds:.0f}"]]  # fmt: skip
+        if guess is not None:
+            beside = _beside(guess, run.last.test_accuracy)
+            rows.append(["my guess", *(beside if name == "last test" else "–" for name in figures), "–"])
         if seeds:
             values = [[figure(seed) for seed in seeds] for figure in figures.values()]
             there = by_machine(seeds) or (f" ({machine(seeds[0])})" if differ else "")
@@ -99,6 +105,12 @@ class Result(Table):
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
         return {"text/plain": repr(self), "text/markdown": self.markdown(), RUN_MIME: self.run.to_dict()}
+
+
+def _beside(guess: float, accuracy: float) -> str:
+    if not isinstance(guess, int | float) or not 0 <= guess <= 100:
+        raise DrillError(f"MY_GUESS is {guess!r}: give a test accuracy in percent, a number from 0 to 100.")
+    return f"{percent(guess)}, off by {guess - accuracy:+.2f}"
 
 
 def percent(accuracy: float) -> str:

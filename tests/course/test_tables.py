@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from mnist_drill.course.tables import (
     spread_table,
     study_table,
 )
+from mnist_drill.errors import DrillError
 from mnist_drill.runs import Run
 from tests.course.runs import RUN, ending, made_with
 
@@ -29,6 +31,21 @@ def test_result_carries_the_run():
     assert "9,712" in bundle["text/markdown"]
     assert f"{RUN.last.test_accuracy:.2f}" in bundle["text/markdown"]
     assert Result(RUN).rows[0][6] == "–"  # one epoch has no last five
+
+
+def test_the_readers_guess_stands_below_the_run_with_how_far_off_it_is():
+    right = RUN.last.test_accuracy
+    guessed = Result(RUN, guess=right - 0.5)
+    assert [row for row in guessed.rows if row not in Result(RUN).rows] == [
+        ["my guess", "–", "–", "–", "–", f"{right - 0.5:.2f}, off by -0.50", "–", "–"]
+    ]
+    assert Result(RUN, guess=0).rows[1][0] == "my guess"
+
+
+@pytest.mark.parametrize("guess", ["99", 101, -1, math.nan, [99]])
+def test_a_guess_that_is_no_accuracy_is_one_error(guess):
+    with pytest.raises(DrillError, match=r"MY_GUESS is .* from 0 to 100"):
+        Result(RUN, guess=guess)
 
 
 def test_result_shows_the_stored_seeds_below_the_run():
