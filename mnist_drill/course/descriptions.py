@@ -157,6 +157,11 @@ def feature_maps(maps: dict[str, Tensor]) -> str:
     return f"One image of a digit, and below it the first feature maps after each layer{titled(rows)}."
 
 
+def class_maps(predictions: Sequence[int], side: int) -> str:
+    found = titled([str(prediction) for prediction in predictions])
+    return f"Images of digits, and a map of {side}×{side} positions for each class; the largest means{found}."
+
+
 def spreads(networks: Iterable[str]) -> str:
     return f"Line chart of how much each convolution's output varies from image to image{titled(list(networks))}."
 

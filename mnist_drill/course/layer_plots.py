@@ -11,7 +11,7 @@ from torch import nn
 
 from mnist_drill.augment import erase
 from mnist_drill.course import descriptions
-from mnist_drill.course.layers import spread_of
+from mnist_drill.course.layers import class_maps, spread_of
 from mnist_drill.course.plots import BLUE, GREEN, GREY, ORANGE, show
 from mnist_drill.data import normalize
 
@@ -60,6 +60,28 @@ def feature_maps(model: nn.Module, image: Tensor, channels: int = 8) -> None:
         for axis, one in zip(line, values, strict=False):
             axis.imshow(one.numpy(), cmap=colours, vmin=0, vmax=highest)
     show(figure, description=descriptions.feature_maps(maps))
+
+
+def maps_of_classes(model: nn.Module, images: Tensor) -> None:
+    """Images, (N, 1, 28, 28) in [0, 1], one to a row, and the map of each class, its mean below it: the logit.
+
+    The largest logit of a row has a frame. See `layers.class_maps`.
+    """
+    maps = class_maps(model, images)
+    logits, limit = maps.mean(dim=(2, 3)), maps.abs().max().item()
+    classes = maps.shape[1]
+    size = (0.85 * (classes + 1), 1.15 * len(images))
+    figure, axes = plt.subplots(len(images), classes + 1, figsize=size, squeeze=False)
+    for (first, *others), image, row, means in zip(axes, images, maps, logits, strict=True):
+        first.imshow(image[0].numpy(), cmap="gray_r", vmin=0, vmax=1)
+        first.set(xticks=[], yticks=[])
+        for axis, values, mean in zip(others, row, means, strict=True):
+            _signed(axis, values, largest=limit)
+            axis.set_xlabel(f"{mean:.1f}", fontsize=8)
+        others[means.argmax()].spines[:].set(linewidth=2.5)
+    for number, axis in enumerate(axes[0, 1:]):
+        axis.set_title(number, fontsize=9)
+    show(figure, description=descriptions.class_maps(logits.argmax(dim=1).tolist(), maps.shape[-1]))
 
 
 def normalized(model: nn.Module, images: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""A network's layers in figures: sizes and receptive fields, torchsummary's table, how their outputs vary."""
+"""A network's layers in figures: sizes and receptive fields, torchsummary's table, what they put out."""
 
 import copy
 
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mnist_drill.course.tables import Table
 from mnist_drill.data import normalize
+from mnist_drill.errors import DrillError
 from mnist_drill.receptive_field import trace
 
 
@@ -49,3 +50,18 @@ def spread_of(model: nn.Module, images: Tensor) -> list[float]:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         network(normalize(images))
     return found
+
+
+def class_maps(model: nn.Module, images: Tensor) -> Tensor:
+    """A map for each class, (N, classes, H, W), of images (N, 1, 28, 28) in [0, 1]: their means are the logits.
+
+    The last 1×1 convolution is applied at each position, in place of after the pool. Source: B. Zhou and others,
+    Learning Deep Features for Discriminative Localization, 2016. Raises `DrillError` for a network that does not end in
+    an average pool, one 1×1 convolution and `Flatten`.
+    """
+    network = copy.deepcopy(model).cpu().eval()
+    end = list(network)[-3:] if isinstance(network, nn.Sequential) else []
+    if [type(layer) for layer in end] != [nn.AvgPool2d, nn.Conv2d, nn.Flatten] or end[1].kernel_size != (1, 1):
+        raise DrillError("Class maps need a network that ends in AvgPool2d, a 1×1 Conv2d and Flatten.")
+    with torch.inference_mode():
+        return end[1](network[:-3](normalize(images)))

@@ -86,7 +86,8 @@ def receptive_fields(image: Tensor, layers: Sequence[Layer], columns: int = 5) -
 
 
 def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0, path: Path | None = None) -> None:
-    """Train and test accuracy per epoch, the first run against the others; what lies below `lowest` % is cut off.
+    """Train and test accuracy per epoch, the first run against the others; what lies below `lowest` % is cut off, and
+    the legend says which epochs do.
 
     A band behind the first run goes from the lowest to the highest of the stored runs, `seeds`.
     """
@@ -98,8 +99,10 @@ def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0, path: Pa
             axis.fill_between(range(1, len(low) + 1), low, high, color=BLUE, alpha=0.2, linewidth=0,
                               label=f"{runs[0].name}, {len(seeds)} seeds")  # fmt: skip
         for run, colour in zip(runs, (BLUE, ORANGE, GREY), strict=False):
-            epochs = [row.epoch for row in run.epochs]
-            axis.plot(epochs, accuracies(run, part), color=colour, marker="o", markersize=3, label=run.name)
+            epochs, values = [row.epoch for row in run.epochs], accuracies(run, part)
+            below = ", ".join(str(epoch) for epoch, value in zip(epochs, values, strict=True) if value < lowest)
+            label = f"{run.name}, below: epoch {below}" if below else run.name
+            axis.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
         axis.set(title=f"{part} accuracy", xlabel="epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)

@@ -141,6 +141,17 @@ def spread_table(study: dict[str, list[Run]], least: float = 99.4) -> Table:
     return Table(header, rows)
 
 
+def epochs_table(study: dict[str, list[Run]]) -> Table:
+    """A row for each variant of a study: after each epoch the lowest, the median and the highest accuracy, in percent,
+    of its seeds on the set that it was evaluated on."""
+    rows = []
+    for name, runs in study.items():
+        columns = zip(*([row.test_accuracy for row in run.epochs] for run in runs), strict=True)
+        spread = ((min(column), statistics.median(column), max(column)) for column in columns)
+        rows.append([name, counted(runs), *(", ".join(f"{value:.1f}" for value in values) for values in spread)])
+    return Table(["variant", "seeds", *(f"epoch {number}" for number in range(1, len(rows[0]) - 1))], rows)
+
+
 def study_table(study: dict[str, list[Run]], chosen: str | None) -> Table:
     """A row for each variant of a study on the validation set, and how it compares with the chosen one; without a
     chosen one, with the row above.

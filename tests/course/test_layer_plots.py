@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from mnist_drill.course import layer_plots
-from mnist_drill.course.layers import spread_of
+from mnist_drill.course.layers import class_maps, spread_of
 from mnist_drill.data import normalize
 from mnist_drill.models import build
 
@@ -127,3 +127,17 @@ def test_occlusion_finds_the_pixels_that_a_decision_depends_on(figure):
     assert (fall[8:13, 18:23] > 0.8).all()
     fall[8:13, 18:23] = 0
     assert (fall == 0).all()
+
+
+def test_maps_of_classes_frame_the_prediction_and_name_each_logit(figure):
+    model, images = build("stage2", 1), torch.rand(2, 1, 28, 28)
+    layer_plots.maps_of_classes(model, images)
+    axes = torch.arange(22).view(2, 11)
+    for row, maps in zip(axes.tolist(), class_maps(model, images), strict=True):
+        of_classes = [figure().axes[number] for number in row[1:]]
+        shown = torch.stack([torch.tensor(axis.images[0].get_array()) for axis in of_classes])
+        assert torch.equal(shown, maps)
+        assert [axis.get_xlabel() for axis in of_classes] == [f"{mean:.1f}" for mean in maps.mean(dim=(1, 2))]
+        widths = [axis.spines["top"].get_linewidth() for axis in of_classes]
+        assert widths.index(max(widths)) == maps.mean(dim=(1, 2)).argmax()
+        assert widths.count(max(widths)) == 1

@@ -80,7 +80,7 @@ def test_hard_images_are_those_that_some_network_gets_right_the_least_probable_f
 
 def test_curves_and_losses(trained, figure):
     _, run = trained
-    plots.curves(run, replace(run, name="other"))
+    plots.curves(run, replace(run, name="other"), lowest=0)
     for axis, part in zip(figure().axes, ("train_accuracy", "test_accuracy"), strict=True):
         assert list(axis.lines[0].get_ydata()) == [getattr(row, part) for row in run.epochs]
         assert [line.get_label() for line in axis.lines] == ["stage4", "other"]
@@ -99,6 +99,16 @@ def test_curves_have_a_band_from_the_lowest_to_the_highest_seed(trained, figure)
     for row in run.epochs:
         band = corners[corners[:, 0] == row.epoch, 1]
         assert (band.min(), band.max()) == pytest.approx((row.test_accuracy - 3, row.test_accuracy + 2))
+
+
+def test_the_legend_says_which_epochs_lie_below_the_picture(trained, figure):
+    _, run = trained
+    rows = [
+        replace(run.last, epoch=n, train_accuracy=99.0, test_accuracy=x) for n, x in ((1, 20.0), (2, 90.0), (3, 98.0))
+    ]
+    plots.curves(replace(run, epochs=tuple(rows)), lowest=97)
+    labels = [[line.get_label() for line in axis.lines] for axis in figure().axes]
+    assert labels == [[run.name], [f"{run.name}, below: epoch 1, 2"]]
 
 
 def test_an_ablation_shows_every_run_and_the_mean(trained, figure):

@@ -9,6 +9,7 @@ from mnist_drill.course.tables import (
     Result,
     Table,
     counted,
+    epochs_table,
     mean_and_spread,
     spread_table,
     study_table,
@@ -94,6 +95,15 @@ def test_study_table_without_a_chosen_variant_compares_each_with_the_row_above()
         "–", f"significantly worse: {difference(low, high).interval}",
         f"significantly better: {difference(high, low).interval}",
     ]  # fmt: skip
+
+
+def test_epochs_table_has_lowest_median_and_highest_of_the_seeds_after_each_epoch():
+    runs = [replace(RUN, epochs=[replace(RUN.last, test_accuracy=x) for x in rows])
+            for rows in ([10.0, 97.0], [90.0, 96.0], [80.0, 98.25])]  # fmt: skip
+    table = epochs_table({"one": runs, "two": runs[:1]})
+    assert table.header == ["variant", "seeds", "epoch 1", "epoch 2"]
+    assert table.rows[0] == ["one", "3", "10.0, 80.0, 90.0", "96.0, 97.0, 98.2"]
+    assert table.rows[1] == ["two", "1", "10.0, 10.0, 10.0", "97.0, 97.0, 97.0"]
 
 
 def test_study_table_has_parameters_where_they_differ():

@@ -24,6 +24,7 @@ REASONS = {
         "With He initialization at least {n} seeds": HE,
         "With batch norm all seeds are": NORM,
         "With He initialization {n} seed never starts": BY_DEFINITION,  # without biases, features of 0 are logits of 0
+        "The mean of each class's map is its logit": BY_DEFINITION,
         "It has less than a hundredth of stage 1's parameters": BY_DEFINITION,
     },
     "03_batchnorm_dropout": {
