@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mnist_drill.data import LabeledImages
     from mnist_drill.judge.processes import Process, Zygote
+    from mnist_drill.judge.program import Program
     from mnist_drill.judge.rules import Rules
     from mnist_drill.judge.sets import Sets
     from mnist_drill.judge.submission import Submission
@@ -54,7 +55,7 @@ class Trained:
     run: Run | None = None
     why: str = ""
     replaced: tuple[str, ...] = ()  # functions that the file replaced
-    structure: list | None = None  # of the program after the last epoch
+    other: bool = False  # whether it has become another network than the one that was examined
     logits: Tensor | None = None  # of the evaluation set, after the last epoch
     shifted: Tensor | None = None  # of the test images moved by one pixel, where these are evaluated
     claimed: Tensor | None = None  # what the submission's own process answers to the test images and the moved ones
@@ -62,14 +63,19 @@ class Trained:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains a submission; `parameters` is what was counted of it, and `on_epoch` is given each row as it comes."""
+    """Trains a submission that was examined; `on_epoch` is given each row as it comes.
+
+    A process may say more than the judge's own code in it does. So each program is compared with the one that was
+    examined before it is evaluated, and what is told after that takes the place of none.
+    """
 
     zygote: Zygote
     submission: Submission
     sets: Sets
     rules: Rules
     threads: int
-    parameters: int
+    examined: Program
+    parameters: int  # of `examined`
     on_epoch: Callable[[Task, Epoch], object]
 
     def train(self, task: Task) -> Trained:
@@ -90,24 +96,28 @@ class Trainer:
                     if "diverged" in talk.facts:
                         break
                     continue
-                logits = self._carried_out(talk, replayer, "evaluation", len(evaluation_set), trained)
+                told = talk.programs["trained"]
+                program, facts = told.program, told.facts
+                if program.structure != self.examined.structure:
+                    trained.other, trained.why = True, "it has become another network"
+                    break
+                logits = self._carried_out(program, replayer, "evaluation", len(evaluation_set), trained)
                 if logits is None:
                     break
-                facts, score = talk.programs["trained"].facts, _score(logits, evaluation_set)
+                score = _score(logits, evaluation_set)
                 trained.logits = logits
                 rows.append(Epoch(len(rows) + 1, facts["train_loss"], facts["train_accuracy"], score.loss,
                                   score.accuracy, facts["seconds"]))  # fmt: skip
                 self.on_epoch(task, rows[-1])
             score = None
             if len(rows) == task.recipe.epochs:
-                score = self._finish(task, talk, process, replayer, train_set, trained)
+                score = self._finish(task, program, talk, process, replayer, train_set, trained)
             talk.ending = process.end()
         trained.replaced = tuple(talk.replaced)
         if score is None:
             diverged = line(talk.facts.get("diverged", ""))
             trained.why = trained.why or diverged or talk.why or "the training did not finish"
         if rows:
-            trained.structure = talk.programs["trained"].program.structure
             trained.run = self._run(task, rows, score or Score(math.nan, math.nan), trained)
         return trained
 
@@ -138,9 +148,11 @@ class Trainer:
         replayer.ask({"job": "replay"}, given)
         replayer.answer()  # what is closed to it
 
-    def _carried_out(self, talk: Talk, replayer: Process, on: str, images: int, trained: Trained) -> Tensor | None:
+    def _carried_out(
+        self, program: Program, replayer: Process, on: str, images: int, trained: Trained
+    ) -> Tensor | None:
         """The logits of the program that the network has become, (images, 10); None, and why, where it gives none."""
-        head, tensors = replayer.carry_out(talk.programs["trained"].program, on)
+        head, tensors = replayer.carry_out(program, on)
         if "not_replayable" in head:
             trained.why = line(head["not_replayable"], 300)
             return None
@@ -151,15 +163,16 @@ class Trainer:
         return logits
 
     def _finish(
-        self, task: Task, talk: Talk, process: Process, replayer: Process, train_set: LabeledImages, trained: Trained
-    ) -> Score | None:
+        self, task: Task, program: Program, talk: Talk, process: Process, replayer: Process, train_set: LabeledImages,
+        trained: Trained,
+    ) -> Score | None:  # fmt: skip
         """After the last epoch: the score on the training set and, where it trained on all, the moved test images."""
-        logits = self._carried_out(talk, replayer, "train", len(train_set), trained)
+        logits = self._carried_out(program, replayer, "train", len(train_set), trained)
         if logits is None:
             return None
         score = _score(logits, train_set)
         if task.evaluated_on == "test":
-            trained.shifted = self._carried_out(talk, replayer, "shifted", len(self.sets.shifted), trained)
+            trained.shifted = self._carried_out(program, replayer, "shifted", len(self.sets.shifted), trained)
             if trained.shifted is None:
                 return None
             both = torch.cat([self.sets.test_set.images, self.sets.shifted.images])
@@ -179,7 +192,7 @@ class Trainer:
         return score
 
     def _run(self, task: Task, rows: list[Epoch], train_score: Score, trained: Trained) -> Run:
-        structure = json.dumps(trained.structure).encode()
+        structure = json.dumps(self.examined.structure).encode()
         return Run(
             name=self.submission.title,
             parameters=self.parameters,

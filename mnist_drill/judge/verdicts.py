@@ -43,11 +43,10 @@ def not_trained(why: str) -> list[Finding]:
     return [Finding("accuracy", UNKNOWN, f"not trained: {why}", WHY["accuracy"], "Fix what is named above first.")]
 
 
-def training_findings(trained: Sequence[Trained], structure: list, sets: Sets, rules: Rules) -> list[Finding]:
-    """Of all trainings; accuracy and shifted are judged by those on all images. `structure` is that of the program that
-    was examined."""
+def training_findings(trained: Sequence[Trained], sets: Sets, rules: Rules) -> list[Finding]:
+    """Of all trainings; accuracy and shifted are judged by those on all images."""
     findings = []
-    fault = _fault(trained, structure, sets)
+    fault = _fault(trained, sets)
     if fault:
         advice = "Make `forward` the same at every call, before training and after it."
         findings.append(Finding("trained", FAILED, fault, WHY["trained"], advice))
@@ -101,12 +100,12 @@ def _shifted(trained: list[Trained], sets: Sets, rules: Rules) -> Finding:
     return Finding("shifted", PASSED if passed else FAILED, found, WHY["shifted"], "" if passed else advice)
 
 
-def _fault(trained: Sequence[Trained], structure: list, sets: Sets) -> str:
+def _fault(trained: Sequence[Trained], sets: Sets) -> str:
     """How a trained network is not the one that was examined; empty where it is."""
     for each in trained:
         if each.replaced:
             return f"while it trains, the file replaces {', '.join(each.replaced[:5])}"
-        if each.structure is not None and each.structure != structure:
+        if each.other:
             return f"after training at seed {each.task.seed} its operations are others than those that were examined"
         if each.claimed is not None:
             ours = [x.argmax(dim=1) for x in (each.logits, each.shifted)]
