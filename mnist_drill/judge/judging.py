@@ -147,7 +147,8 @@ class _Judgement:
         tasks = [Task(recipe, seed, split) for split in ("validation", "test") for seed in report.seeds]
         with self.processes.pool(self.jobs) as pool:
             trained: list[Trained] = list(pool.map(trainer.train, tasks))
-        findings = (*report.findings, *training_findings(trained, self.sets, self.rules))
+        after = training_findings(trained, self.sets, self.rules)  # some judge a rule again
+        findings = tuple({each.rule: each for each in (*report.findings, *after)}.values())
         report = replace(
             report, findings=findings, speed=measured, runs=tuple(each.run for each in trained if each.run),
             environment=trained[0].run.environment if trained[0].run else report.environment,

@@ -20,7 +20,7 @@ EXIT_STATUS = {PASSED: 0, FAILED: 1, UNKNOWN: 2}
 class Finding:
     """One rule: its verdict, what was found, the reason for the rule, and what to look at next."""
 
-    rule: str  # a key of `structure.WHY` or `verdicts.WHY`
+    rule: str  # a key of `reasons.WHY`
     verdict: str  # PASSED, FAILED or UNKNOWN
     found: str
     why: str

@@ -10,13 +10,14 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
 from mnist_drill.data import checksum
+from mnist_drill.judge.counting import count
 from mnist_drill.judge.sets import grey
 from mnist_drill.judge.talk import TRAINED, Talk, line
 from mnist_drill.runs import Epoch, Run, Score
@@ -55,7 +56,7 @@ class Trained:
     run: Run | None = None
     why: str = ""
     replaced: tuple[str, ...] = ()  # functions that the file replaced
-    other: bool = False  # whether it has become another network than the one that was examined
+    fault: tuple[str, str] | None = None  # the rule that what it has become does not keep, and what was found
     logits: Tensor | None = None  # of the evaluation set, after the last epoch
     shifted: Tensor | None = None  # of the test images moved by one pixel, where these are evaluated
     claimed: Tensor | None = None  # what the submission's own process answers to the test images and the moved ones
@@ -66,7 +67,7 @@ class Trainer:
     """Trains a submission that was examined; `on_epoch` is given each row as it comes.
 
     A process may say more than the judge's own code in it does. So each program is compared with the one that was
-    examined before it is evaluated, and what is told after that takes the place of none.
+    examined when it is evaluated, and what is told after that takes the place of none.
     """
 
     zygote: Zygote
@@ -98,9 +99,6 @@ class Trainer:
                     continue
                 told = talk.programs["trained"]
                 program, facts = told.program, told.facts
-                if program.structure != self.examined.structure:
-                    trained.other, trained.why = True, "it has become another network"
-                    break
                 logits = self._carried_out(program, replayer, "evaluation", len(evaluation_set), trained)
                 if logits is None:
                     break
@@ -151,16 +149,34 @@ class Trainer:
     def _carried_out(
         self, program: Program, replayer: Process, on: str, images: int, trained: Trained
     ) -> Tensor | None:
-        """The logits of the program that the network has become, (images, 10); None, and why, where it gives none."""
-        head, tensors = replayer.carry_out(program, on)
-        if "not_replayable" in head:
-            trained.why = line(head["not_replayable"], 300)
-            return None
-        logits = tensors["logits"]
-        if logits.shape != (images, 10):
-            trained.why = "after training its answers have another shape"
-            return None
+        """The logits of the program that the network has become, (images, 10); None, and why, where it gives none, or
+        where it does not keep a rule that it kept before: training may show what the first weights hid."""
+        rule, found, logits = *self._parted(program), None
+        if not rule:
+            head, tensors = replayer.carry_out(program, on)
+            if "not_replayable" in head:
+                found = line(head["not_replayable"], 300)
+            elif head["changed"]:
+                rule, found = "repeatable", "it changes its own tensors in evaluation mode"
+            elif head["by_neighbours"]:
+                rule, found = "alone", "an image gets another answer beside other images"
+            elif tensors["logits"].shape != (images, 10):
+                found = "its answers have another shape"
+            else:
+                logits = tensors["logits"]
+        if found:
+            trained.why = f"after training at seed {trained.task.seed}: {found}"
+            trained.fault = (rule, trained.why) if rule else None
         return logits
+
+    def _parted(self, program: Program) -> tuple[str, str]:
+        """How a program is not the one that was examined: the rule and what was found, empty where it is that one."""
+        if program.structure != self.examined.structure:
+            return "trained", "its operations are others than those that were examined"
+        counted = count(replace(self.examined, constants=program.constants)).counted
+        if counted > self.parameters:
+            return "parameters", f"{counted:,} parameters, not {self.parameters:,}: tensors that were one have parted"
+        return "", ""
 
     def _finish(
         self, task: Task, program: Program, talk: Talk, process: Process, replayer: Process, train_set: LabeledImages,

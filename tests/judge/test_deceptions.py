@@ -44,3 +44,59 @@ def test_another_network_that_is_told_between_the_epochs_is_compared_with_the_on
     report = judged(tmp_path, SAYS_ANOTHER, few_sets, processes, ANY, speed=False)
     assert report.finding("trained").verdict == FAILED
     assert "others than those that were examined" in report.finding("trained").found
+
+
+# What starts at 0 and multiplies a path hides it from whoever looks at the first weights.
+GATED = """
+class Network(Network):
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Parameter(torch.zeros(1))
+        self.register_buffer("seen", torch.zeros(()))
+
+    def forward(self, x):
+        {}
+"""
+NEIGHBOURS = "return self.small(x) + self.gate * self.small(x.mean(0, keepdim=True))"
+COUNTS = """logits = self.small(x) + self.gate + self.seen * torch.arange(10)
+        if not self.training:
+            self.seen += self.gate[0]
+        return logits"""
+# Two layers with one weight, of which one gets a weight of its own in training.
+PARTS = """
+class Network(Network):
+    def __init__(self):
+        super().__init__()
+        self.other = nn.Linear(196, 10)
+        self.other.weight.data = self.last.weight.data
+
+    def forward(self, x):
+        if self.training and torch.is_grad_enabled():
+            STEPS.append(1)
+            if len(STEPS) == 20:
+                self.other.weight.data = self.other.weight.data.clone()
+        return self.small(x) + self.other(nn.functional.avg_pool2d(x, 2).flatten(1)).relu()
+
+STEPS = []
+"""
+
+
+@pytest.mark.judge
+@pytest.mark.parametrize(
+    ("text", "rule", "found"),
+    [
+        (GATED.format(NEIGHBOURS), "alone", "beside other images"),
+        (GATED.format(COUNTS), "repeatable", "changes its own tensors"),
+        (PARTS, "parameters", "3,940 parameters, not 1,980"),
+    ],
+    ids=["takes from neighbours", "counts", "parts"],
+)
+def test_a_rule_that_the_first_weights_keep_is_judged_again_after_each_epoch(
+    few_sets, processes, tmp_path, text, rule, found
+):
+    report = judged(tmp_path, PLAIN_SMALL + text, few_sets, processes, ANY, speed=False)
+    finding = report.finding(rule)
+    assert (finding.verdict, found in finding.found) == (FAILED, True), report.findings
+    assert finding.why
+    assert finding.next
+    assert report.verdict == FAILED
