@@ -1,10 +1,11 @@
 """How many parameters a network has: every number that its answers depend on, counted once.
 
 Counted are the parameters that the network registers, frozen ones and unused ones too, and whatever else enters its
-operations: buffers, plain tensors, constants, and numbers that an operation is given, see `numbers_in`. Batch norm's
-running statistics are counted apart. A number is a place in memory: tensors that share places count once, as long as
-they agree on the values there. What an operation makes from nothing, as `torch.arange` does, costs nothing: an
-index or a grid that is made in `forward` is free, and one that is kept in a buffer is not.
+operations: buffers, plain tensors, constants, and numbers that an operation is given, see `numbers_in`. A number is a
+place in memory: tensors that share places count once, as long as they agree on the values there. Batch norm's running
+statistics are counted apart, up to the number of its weights and biases. What an operation makes from nothing, as
+`torch.arange` does, costs nothing: an index or a grid that is made in `forward` is free, and one that is kept in a
+buffer is not.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from mnist_drill.judge.program import Program
 
-STATISTICS = (3, 4)  # where batch norm's operations take the running mean and variance
+AFFINE, STATISTICS = (1, 2), (3, 4)  # where batch norm's operations take weight and bias, running mean and variance
 USUAL_EPS = 1e-5  # of torch's layers that normalize, which give it to their operations
 WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # whole numbers of as many bytes
 MOST_PLACES = 2_000_000  # beyond any budget: of more numbers it does not matter which share a place
@@ -36,17 +37,18 @@ FREE = 100  # whole numbers, and operations on what was made from nothing: no ne
 
 def count(program: Program) -> Parameters:
     """The numbers of a program that the judge carried out."""
-    statistics = _running_statistics(program)
+    statistics = _entering_batch_norm(program, STATISTICS) - program.registered.keys()
     weights = program.constants.keys() - statistics
+    free = _free_statistics(program, statistics)
     trained = [number for number, is_trained in program.registered.items() if is_trained]
-    counted = _elements(program, weights) + len(numbers_in(program))
+    counted = _elements(program, weights) + _elements(program, statistics) - free + len(numbers_in(program))
     registered = _elements(program, program.registered)
     return Parameters(
         counted=counted,
         frozen=registered - _elements(program, trained),
         hidden=counted - registered,
         unused=_elements(program, weights) - _elements(program, weights & program.used),
-        running_statistics=_elements(program, statistics),
+        running_statistics=free,
     )
 
 
@@ -86,21 +88,42 @@ def _is_plain(number: float) -> bool:
 
 def hidden_names(program: Program) -> list[str]:
     """What enters the operations and is counted, but no registered parameter, with its shape, the largest first."""
-    hidden = program.constants.keys() - _running_statistics(program) - program.registered.keys()
+    hidden = program.constants.keys() - program.registered.keys()
+    statistics = hidden & _entering_batch_norm(program, STATISTICS)
+    if _elements(program, statistics) == _free_statistics(program, statistics):
+        hidden -= statistics
     found = {number: program.constants[number] for number in sorted(hidden)}
     order = sorted(found, key=lambda number: -found[number].numel())
     return [f"{line(program.names.get(n, 'a constant'))} {tuple(found[n].shape)}" for n in order]
 
 
-def _running_statistics(program: Program) -> set[int]:
-    """The constants that enter batch norm as its running mean and variance, and nothing else; parameters are none."""
-    entering, as_statistics = set(), set()
+def _free_statistics(program: Program, statistics: set[int]) -> int:
+    """How many of the running statistics are free: in each batch norm, as many as it has weights and biases of its own.
+
+    Beside these they are no numbers more: a channel is shifted and scaled, by whatever that is made of.
+    """
+    affine = _entering_batch_norm(program, AFFINE)
+    free, seen = 0, set()
+    for name, args, _, _ in program.calls:
+        if _is_batch_norm(name):
+            entering = set(_tensors(args)) - seen
+            free += min(_elements(program, entering & statistics), _elements(program, entering & affine))
+            seen |= entering
+    return min(free, _elements(program, statistics), _elements(program, affine))
+
+
+def _entering_batch_norm(program: Program, places: tuple[int, ...]) -> set[int]:
+    """The constants that enter batch norm at these places of its arguments, and nothing else."""
+    entering, elsewhere = set(), set()
     for name, args, kwargs, _ in program.calls:
-        norm = "batch_norm" in name
         for place, argument in enumerate([*args, *kwargs.values()]):
-            for number in _tensors(argument):
-                (as_statistics if norm and place in STATISTICS else entering).add(number)
-    return (as_statistics - entering) & (program.constants.keys() - program.registered.keys())
+            there = _is_batch_norm(name) and place in places
+            (entering if there else elsewhere).update(_tensors(argument))
+    return (entering - elsewhere) & program.constants.keys()
+
+
+def _is_batch_norm(name: str) -> bool:
+    return "batch_norm" in name and "backward" not in name
 
 
 def _elements(program: Program, constants: Iterable[int]) -> int:

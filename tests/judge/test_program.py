@@ -51,6 +51,68 @@ def test_the_course_s_networks_have_the_parameters_that_they_say_and_statistics_
     assert counted.running_statistics == sum(2 * x.num_features for x in network.modules() if "Norm" in str(type(x)))
 
 
+class Norms(nn.Module):
+    """Batch norms of the images, (N, 784), with given weights and running statistics; the answers are in ten places."""
+
+    def __init__(self, *norms):
+        super().__init__()
+        self.norms = nn.ModuleList(norms)
+
+    def forward(self, x):
+        return sum(norm(x.flatten(1)) for norm in self.norms)[:, :10]
+
+
+def norm(affine=True, statistics_of=None, weights_of=None):
+    made = nn.BatchNorm1d(784, affine=affine)
+    if statistics_of:
+        made.running_mean, made.running_var = statistics_of.running_mean, statistics_of.running_var
+    if weights_of:
+        made.weight, made.bias = weights_of.weight, weights_of.bias
+    return made
+
+
+ONE = norm()
+
+
+@pytest.mark.parametrize(
+    ("norms", "counted", "free"),
+    [
+        ([ONE], 2, 2),
+        ([ONE, norm()], 4, 4),
+        ([norm(affine=False)], 2, 0),
+        ([ONE, norm(affine=False)], 4, 2),
+        ([ONE, norm(weights_of=ONE)], 4, 2),  # one weight, and statistics of their own
+        ([ONE, norm(statistics_of=ONE), norm(affine=False)], 6, 2),
+        ([ONE, norm(affine=False, statistics_of=ONE)], 2, 2),
+    ],
+    ids=["one", "two", "no weights", "one has none", "one weight", "shared statistics", "shared with none"],
+)
+def test_running_statistics_are_free_up_to_the_weights_and_biases_beside_them(images, norms, counted, free):
+    program, _ = recorded(Norms(*norms), normalize(images))
+    parameters = count(sent(program))
+    assert (parameters.counted, parameters.running_statistics) == (counted * 784, free * 784)
+
+
+class ExpandedNorm(nn.Module):
+    """Its statistics weigh each pixel for each class, and one number is all of its weights and biases."""
+
+    def __init__(self):
+        super().__init__()
+        self.one = nn.Parameter(torch.ones(1))
+        self.tied = nn.Parameter(torch.ones(1).expand(7840))
+        self.mean, self.variance = torch.randn(7840), torch.rand(7840) + 0.5
+
+    def forward(self, x):
+        x = x.flatten(1).repeat(1, 10)
+        x = nn.functional.batch_norm(x, self.mean, self.variance, self.one.expand(7840), self.tied)
+        return x.view(len(x), 10, 784).sum(2)
+
+
+def test_a_weight_that_is_one_number_frees_one_running_statistic(images):
+    program, _ = recorded(ExpandedNorm(), normalize(images))
+    assert count(sent(program)).counted == 2 + 2 * 7840 - 1
+
+
 class Scaled(nn.Module):
     def __init__(self):
         super().__init__()
@@ -95,8 +157,8 @@ def unpacked(x):
         (Computes(lambda x: x + torch.linspace(0.2, 0.7, 28)), 2),
         (Computes(unpacked), 1),
         (Computes(lambda x: torch.nn.functional.leaky_relu(x, 0.2)), 1),
-        (Computes(lambda x: x, nn.BatchNorm2d(1, eps=0.37, affine=False)), 1),
-        (Computes(lambda x: x, nn.BatchNorm2d(1, affine=False)), 0),
+        (Computes(lambda x: x, nn.BatchNorm2d(1, eps=0.37)), 1),
+        (Computes(lambda x: x, nn.BatchNorm2d(1)), 0),
         (Computes(torch.nn.functional.leaky_relu), 0),
         (Computes(lambda x: 2 * x / 255 - 1), 0),
         (Computes(masked), 0),
