@@ -83,7 +83,7 @@ def examine(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
         with outside.watch():
             with speaker.at("loading the file", file):
                 loaded = Loaded(file, head["name"], head["text"])
-            speaker.say({"name": loaded.name, "recipe": loaded.recipe})
+                speaker.say({"name": loaded.name, "recipe": loaded.recipe})
             built = {}
             for seed in dict.fromkeys(head["seeds"]):
                 with speaker.at("building the network", file):

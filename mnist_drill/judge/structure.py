@@ -64,7 +64,8 @@ class Structure:
         try:
             self.parameters = count(self.recorded.program)
             self.hidden = hidden_names(self.recorded.program)
-            self.parts = parts_of(self.facts["calls"], [str(x) for x in self.talk.facts["training"]["operations"]])
+            training = [str(x) for x in self.talk.facts["training"]["operations"]]
+            self.parts = parts_of(self.recorded.program, self.facts["calls"], training)
         except NONSENSE:
             self.facts = None if self.parameters is None else self.facts
 

@@ -103,6 +103,18 @@ def test_whole_numbers_are_no_logits_and_it_says_so(few_sets, processes, tmp_pat
     check(report, FAILED, "shape", "not of floating-point numbers")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [f"recipe = Recipe(epochs=0x{'f' * 5000})", "raise ValueError(10**5000)", f"BIG = {'9' * 5000}"],
+    ids=["recipe", "error", "source"],
+)
+def test_a_number_of_thousands_of_digits_is_a_line_of_the_report(few_sets, processes, tmp_path, text):
+    path = tmp_path / "long.py"
+    path.write_text(NETWORK.format("self.last(x.flatten(1))") + f"\nfrom mnist_drill.recipes import Recipe\n{text}\n")
+    report = judge(path, rules=RULES, quick=True, sets=few_sets, processes=processes)
+    check(report, UNKNOWN, "loads", "loading the file: ")
+
+
 HIDDEN = {
     "behind a large number": "logits + 16384.0",
     "by a small factor": "logits * 2**-20",
