@@ -74,7 +74,7 @@ def linear_maps(program: Program) -> set[int]:
             makers[number].append(place)
 
     def before(places: set[int], wanted: Callable[[str], object]) -> set[int]:
-        """The nearest calls, of those wanted, from which the calls at these places are given something, by no product."""
+        """The nearest calls, of those wanted, from which those at these places are given something, by no product."""
         found, seen, left = set(), set(places), list(places)
         while left:
             place = left.pop()
