@@ -1,9 +1,11 @@
 """How many parameters a network has: every number that its answers depend on, counted once.
 
 Counted are the parameters that the network registers, frozen ones and unused ones too, and whatever else enters its
-operations: buffers, plain tensors, constants, and numbers that an operation is given, see `numbers_in`. Batch norm's
-running statistics are counted apart. What an operation makes from nothing, as `torch.arange` does, costs nothing: an
-index or a grid that is made in `forward` is free, and one that is kept in a buffer is not.
+operations: buffers, plain tensors, constants, and numbers that an operation is given, see `numbers_in`. A number is a
+place in memory: tensors that share places count once, as long as they agree on the values there. Batch norm's running
+statistics are counted apart, up to the number of its weights and biases. What an operation makes from nothing, as
+`torch.arange` does, costs nothing: an index or a grid that is made in `forward` is free, and one that is kept in a
+buffer is not.
 """
 
 from __future__ import annotations
@@ -19,43 +21,34 @@ from mnist_drill.judge.report import Parameters
 from mnist_drill.judge.talk import line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from torch import Tensor
 
     from mnist_drill.judge.program import Program
 
-STATISTICS = (3, 4)  # where batch norm's operations take the running mean and variance
+AFFINE, STATISTICS = (1, 2), (3, 4)  # where batch norm's operations take weight and bias, running mean and variance
 USUAL_EPS = 1e-5  # of torch's layers that normalize, which give it to their operations
+WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # whole numbers of as many bytes
+MOST_PLACES = 2_000_000  # beyond any budget: of more numbers it does not matter which share a place
 LARGE = 1_000  # a whole number that could be the digits of several weights
 FREE = 100  # whole numbers, and operations on what was made from nothing: no network has as many as it has weights
 
 
-def count(program: Program, held: list[dict]) -> Parameters:
-    """The numbers of a program that the judge carried out; `held` are the parameters that the network registers."""
-    statistics = _running_statistics(program)
-    by_memory: dict[int, list[int]] = defaultdict(list)
-    for number in program.constants:
-        if number not in statistics:
-            by_memory[program.shared.get(number, -number)].append(number)
-    used = {memory: _elements([program.constants[n] for n in numbers]) for memory, numbers in by_memory.items()}
-    registered = {}
-    frozen = 0
-    for each in held:
-        if each["memory"] not in registered:
-            frozen += each["elements"] if each["frozen"] else 0
-        registered[each["memory"]] = max(registered.get(each["memory"], 0), each["elements"])
-    hidden = sum(elements for memory, elements in used.items() if memory not in registered)
-    hidden += len(numbers_in(program))
-    unused = sum(elements for memory, elements in registered.items() if memory not in used)
-    more = sum(max(0, used.get(memory, 0) - elements) for memory, elements in registered.items())
-    hidden += more  # what the process says of its memory is not believed against the values themselves
+def count(program: Program) -> Parameters:
+    """The numbers of a program that the judge carried out."""
+    statistics = _entering_batch_norm(program, STATISTICS) - program.registered.keys()
+    weights = program.constants.keys() - statistics
+    free = _free_statistics(program, statistics)
+    trained = [number for number, is_trained in program.registered.items() if is_trained]
+    counted = _elements(program, weights) + _elements(program, statistics) - free + len(numbers_in(program))
+    registered = _elements(program, program.registered)
     return Parameters(
-        counted=sum(registered.values()) + hidden,
-        frozen=frozen,
-        hidden=hidden,
-        unused=unused,
-        running_statistics=sum(program.constants[number].numel() for number in statistics),
+        counted=counted,
+        frozen=registered - _elements(program, trained),
+        hidden=counted - registered,
+        unused=_elements(program, weights) - _elements(program, weights & program.used),
+        running_statistics=free,
     )
 
 
@@ -93,33 +86,77 @@ def _is_plain(number: float) -> bool:
     return not math.isfinite(number) or (number == int(number) and abs(number) < LARGE)
 
 
-def hidden_names(program: Program, held: list[dict]) -> list[str]:
+def hidden_names(program: Program) -> list[str]:
     """What enters the operations and is counted, but no registered parameter, with its shape, the largest first."""
-    registered, statistics = {each["memory"] for each in held}, _running_statistics(program)
-    found = {
-        number: value
-        for number, value in program.constants.items()
-        if number not in statistics and program.shared.get(number) not in registered
-    }
+    hidden = program.constants.keys() - program.registered.keys()
+    statistics = hidden & _entering_batch_norm(program, STATISTICS)
+    if _elements(program, statistics) == _free_statistics(program, statistics):
+        hidden -= statistics
+    found = {number: program.constants[number] for number in sorted(hidden)}
     order = sorted(found, key=lambda number: -found[number].numel())
     return [f"{line(program.names.get(n, 'a constant'))} {tuple(found[n].shape)}" for n in order]
 
 
-def _running_statistics(program: Program) -> set[int]:
-    """The constants that enter batch norm as its running mean and variance, and enter nothing else."""
-    entering, as_statistics = set(), set()
+def _free_statistics(program: Program, statistics: set[int]) -> int:
+    """How many of the running statistics are free: in each batch norm, as many as it has weights and biases of its own.
+
+    Beside these they are no numbers more: a channel is shifted and scaled, by whatever that is made of.
+    """
+    affine = _entering_batch_norm(program, AFFINE)
+    free, seen = 0, set()
+    for name, args, _, _ in program.calls:
+        if _is_batch_norm(name):
+            entering = set(_tensors(args)) - seen
+            free += min(_elements(program, entering & statistics), _elements(program, entering & affine))
+            seen |= entering
+    return min(free, _elements(program, statistics), _elements(program, affine))
+
+
+def _entering_batch_norm(program: Program, places: tuple[int, ...]) -> set[int]:
+    """The constants that enter batch norm at these places of its arguments, and nothing else."""
+    entering, elsewhere = set(), set()
     for name, args, kwargs, _ in program.calls:
-        norm = "batch_norm" in name
         for place, argument in enumerate([*args, *kwargs.values()]):
-            for number in _tensors(argument):
-                (as_statistics if norm and place in STATISTICS else entering).add(number)
-    return (as_statistics - entering) & program.constants.keys()
+            there = _is_batch_norm(name) and place in places
+            (entering if there else elsewhere).update(_tensors(argument))
+    return (entering - elsewhere) & program.constants.keys()
 
 
-def _elements(values: list[Tensor]) -> int:
-    """How many elements tensors in one memory have, those with the same values counted once, in whatever order."""
-    different = {(value.numel(), value.flatten().sort().values.view(torch.uint8).numpy().tobytes()) for value in values}
-    return sum(size for size, _ in different)
+def _is_batch_norm(name: str) -> bool:
+    return "batch_norm" in name and "backward" not in name
+
+
+def _elements(program: Program, constants: Iterable[int]) -> int:
+    """How many numbers some constants hold: as many as places in memory, whatever views of these they are."""
+    values = {number: _real(program.constants[number]) for number in constants}
+    total = sum(value.numel() for value in values.values())
+    if total > MOST_PLACES:
+        return total
+    by_width = defaultdict(list)
+    for number, value in values.items():
+        address, strides = program.lies[number]
+        width = value.element_size()
+        if program.constants[number].is_complex():
+            strides = [*(2 * stride for stride in strides), 1]
+        places = torch.tensor(address)
+        for size, stride in zip(value.shape, strides, strict=True):
+            places = places.unsqueeze(-1) + torch.arange(size) * (stride * width)
+        by_width[width].append((places.flatten(), value.flatten().view(WHOLE[width])))
+    return sum(_different(*map(torch.cat, zip(*each, strict=True))) for each in by_width.values())
+
+
+def _real(value: Tensor) -> Tensor:
+    """With the two parts of each complex number as numbers."""
+    return torch.view_as_real(value) if value.is_complex() else value
+
+
+def _different(places: Tensor, values: Tensor) -> int:
+    """How many places there are. Where they do not agree on the value at one, they are no places in a memory, and each
+    value counts: that two tensors share one is the word of a submission's process."""
+    order = places.argsort()
+    places, values = places[order], values[order]
+    again = places[1:] == places[:-1]
+    return len(places) if (again & (values[1:] != values[:-1])).any() else len(places) - int(again.sum())
 
 
 def _tensors(value: object) -> list[int]:

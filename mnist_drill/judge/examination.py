@@ -44,7 +44,7 @@ def examine(
     with zygote.start(rules.limits, rules.limits.seconds_to_examine) as process:
         process.ask({"job": "replay"}, {"probe": probe})
         process.answer()  # what is closed to it
-        head, tensors = process.carry_out(recorded.program, "probe", look=True)
+        head, tensors = process.carry_out(recorded.program, "probe")
     if "not_replayable" in head:
         examination.not_replayable = str(head["not_replayable"])
     else:

@@ -57,7 +57,7 @@ def initialization(examination: Examination) -> Initialization:
 
 def _constants(talk: Talk, which: str) -> dict[int, Tensor] | None:
     recorded = talk.programs.get(which)
-    return recorded and recorded.program.constants
+    return recorded and {number: recorded.program.constants[number] for number in sorted(recorded.program.used)}
 
 
 def _equal(ours: dict[int, Tensor], theirs: dict[int, Tensor]) -> bool:

@@ -83,7 +83,7 @@ def examine(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
         with outside.watch():
             with speaker.at("loading the file", file):
                 loaded = Loaded(file, head["name"], head["text"])
-            speaker.say({"name": loaded.name, "recipe": loaded.recipe})
+                speaker.say({"name": loaded.name, "recipe": loaded.recipe})
             built = {}
             for seed in dict.fromkeys(head["seeds"]):
                 with speaker.at("building the network", file):
@@ -95,7 +95,7 @@ def examine(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
     with speaker.at("describing the network", file):
         for each in built.values():
             each.to(memory_format=torch.channels_last)  # as it is trained
-        speaker.say({"layers": layers_of(network), "tensors": _held(network)})
+        speaker.say({"layers": layers_of(network)})
     if not head["brief"]:
         _answers(network, images, speaker, file)
     for place, seed in enumerate(head["seeds"]):
@@ -159,7 +159,7 @@ def recorded(network: nn.Module, images: Tensor) -> tuple[Program, object]:
     recorder = Recorder(images)
     with torch.no_grad(), recorder:
         logits = network(images)
-    return recorder.finish(logits, network.state_dict(keep_vars=True)), logits
+    return recorder.finish(logits, network), logits
 
 
 def _answers(network: nn.Module, images: Tensor, speaker: Speaker, file: str) -> None:
@@ -193,11 +193,3 @@ def _one_step(network: nn.Module, images: Tensor) -> dict:
     graded = [name for name, x in network.named_parameters() if x.grad is not None]
     names = sorted({call[0] for call in recorder.program.calls})
     return {"operations": names, "moved": moved[:20], "graded": len(graded)}
-
-
-def _held(network: nn.Module) -> list[dict]:
-    """The network's parameters, each once, with what identifies its memory."""
-    return [
-        {"name": name, "elements": x.numel(), "frozen": not x.requires_grad, "memory": x.untyped_storage().data_ptr()}
-        for name, x in network.named_parameters()
-    ]

@@ -142,13 +142,13 @@ class _Judgement:
 
     def _trained(self, report: Report, structure: Structure, recipe: Recipe, speed: bool) -> Report:
         trainer = Trainer(self.processes, self.submission, self.sets, self.rules, self.threads,
-                          report.parameters.counted, self.on_epoch)  # fmt: skip
+                          structure.recorded.program, report.parameters.counted, self.on_epoch)  # fmt: skip
         measured = self._speed(trainer, recipe) if speed else None
         tasks = [Task(recipe, seed, split) for split in ("validation", "test") for seed in report.seeds]
         with self.processes.pool(self.jobs) as pool:
             trained: list[Trained] = list(pool.map(trainer.train, tasks))
-        wanted = structure.recorded.program.structure
-        findings = (*report.findings, *training_findings(trained, wanted, self.sets, self.rules))
+        after = training_findings(trained, self.sets, self.rules)  # some judge a rule again
+        findings = tuple({each.rule: each for each in (*report.findings, *after)}.values())
         report = replace(
             report, findings=findings, speed=measured, runs=tuple(each.run for each in trained if each.run),
             environment=trained[0].run.environment if trained[0].run else report.environment,

@@ -72,11 +72,11 @@ class Process:
             pass
         return None
 
-    def carry_out(self, program: Program, on: str, **more: object) -> tuple[dict, dict[str, Tensor]]:
+    def carry_out(self, program: Program, on: str) -> tuple[dict, dict[str, Tensor]]:
         """What it says of a program that it is to carry out on the images of that name; why, as `not_replayable`, where
         it cannot."""
         try:
-            self.ask({"on": on, "program": program.head(), **more}, program.tensors())
+            self.ask({"on": on, "program": program.head()}, program.tensors())
         except (DrillError, RecursionError) as error:  # it was told in fewer bytes than it takes to tell it again
             return {"not_replayable": str(error)}, {}
         return self.answer() or ({"not_replayable": "it takes too much time or memory to carry out"}, {})

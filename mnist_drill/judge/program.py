@@ -17,6 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from torch import nn
+
 IMAGES = 0  # the number of the tensor that the program is given
 BATCH = 100  # images that a program is recorded on, and carried out on
 SIZES = (1, 2, 3, 7, 31, BATCH)  # of batches that a network is given
@@ -35,23 +37,25 @@ class NotReplayable(Exception):
 class Program:
     """Calls in order, each `[operation, arguments, keyword arguments, outputs]`, tensors by number; and constants.
 
-    A constant is a tensor that enters an operation and that none before has made: a parameter, a buffer, any other.
+    A constant is a tensor that enters an operation and that none before has made: a parameter, a buffer, any other; and
+    each parameter that the network registers, where it enters none, too.
     """
 
     calls: list[list] = field(default_factory=list)
     result: int | None = None  # the tensor that the network returned
     constants: dict[int, Tensor] = field(default_factory=dict)
     names: dict[int, str] = field(default_factory=dict)  # of the constants, as `state_dict` has them
-    shared: dict[int, int] = field(default_factory=dict)  # by constant: which memory it lies in
+    lies: dict[int, tuple[int, list[int]]] = field(default_factory=dict)  # by constant: its address, and its strides
+    registered: dict[int, bool] = field(default_factory=dict)  # of the constants, the parameters: whether it is trained
     fault: str = ""  # why it cannot be carried out again
     from_images: bool = True  # whether its result comes from the images by torch's operations
 
     def head(self) -> dict:
         """All but the constants' values, as plain data."""
-        strides = {str(n): [list(x.shape), list(x.stride())] for n, x in self.constants.items()}
+        lies = {n: [list(x.shape), *self.lies[n]] for n, x in self.constants.items()}
         return {
-            "calls": self.calls, "result": self.result, "names": _texts(self.names), "shared": _texts(self.shared),
-            "strides": strides, "fault": self.fault, "from_images": self.from_images,
+            "calls": self.calls, "result": self.result, "names": _texts(self.names), "lies": _texts(lies),
+            "registered": _texts(self.registered), "fault": self.fault, "from_images": self.from_images,
         }  # fmt: skip
 
     def tensors(self) -> dict[str, Tensor]:
@@ -61,17 +65,20 @@ class Program:
     @classmethod
     def from_parts(cls, head: dict, tensors: dict[str, Tensor]) -> Program:
         """The inverse of `head` and `tensors`. Raises KeyError, TypeError, ValueError or AttributeError otherwise."""
-        constants = {}
-        for number, (shape, stride) in head["strides"].items():
+        constants, lies = {}, {}
+        for number, (shape, address, strides) in head["lies"].items():
             value = tensors[str(number)]
             if list(value.shape) != shape:
                 raise ValueError(f"constant {number} is not of its shape")
-            constants[int(number)] = _laid_out(value, stride)
+            constants[int(number)] = _laid_out(value, strides)
+            lies[int(number)] = int(address), [int(stride) for stride in strides]
         calls = [[str(name), list(args), dict(kwargs), list(outputs)] for name, args, kwargs, outputs in head["calls"]]
         result = head["result"] if head["result"] is None else int(head["result"])
         names = {int(number): str(name) for number, name in head["names"].items()}
-        shared = {int(number): int(memory) for number, memory in head["shared"].items()}
-        return cls(calls, result, constants, names, shared, str(head["fault"]), bool(head["from_images"]))
+        registered = {int(number): bool(trained) for number, trained in head["registered"].items()}
+        if not registered.keys() <= constants.keys():
+            raise ValueError("a parameter without its values")
+        return cls(calls, result, constants, names, lies, registered, str(head["fault"]), bool(head["from_images"]))
 
     @property
     def structure(self) -> list:
@@ -79,13 +86,18 @@ class Program:
         shapes = [[n, list(x.shape), str(x.dtype)] for n, x in sorted(self.constants.items())]
         return [self.calls, self.result, shapes]
 
+    @property
+    def used(self) -> set[int]:
+        """The constants that enter an operation."""
+        return self.constants.keys() & {number for call in self.calls for number in numbers_of(call[1:3])}
+
     def run(self, images: Tensor, look: Callable[[str, list, list], None] | None = None) -> Tensor:
         """The logits of a batch of `BATCH` normalized images. `look` is shown each call with its tensors.
 
         Raises `NotReplayable`, or whatever torch raises for calls that do not fit.
         """
         values: dict[int, Tensor] = {**self.constants, IMAGES: images}
-        last = {number: place for place, call in enumerate(self.calls) for number in _numbers(call[1:])}
+        last = {number: place for place, call in enumerate(self.calls) for number in numbers_of(call[1:])}
         for place, (name, args, kwargs, outputs) in enumerate(self.calls):
             given, named = _decoded(args, values), _decoded(kwargs, values)
             made = operation(name)(*given, **named)
@@ -95,7 +107,7 @@ class Program:
             for number, value in zip(outputs, results, strict=True):
                 if number is not None:
                     values[number] = value
-            for number in [*_numbers(args), *_numbers(kwargs), *outputs]:
+            for number in [*numbers_of(args), *numbers_of(kwargs), *outputs]:
                 if number != self.result and last.get(number, -1) <= place:
                     values.pop(number, None)
         if self.result is None or not isinstance(values.get(self.result), Tensor):
@@ -117,7 +129,7 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         call = [str(operation), self._encoded(list(args)), self._encoded(dict(kwargs)), []]
-        given = [self.kept[number] for number in _numbers(call[1:3])]
+        given = [self.kept[number] for number in numbers_of(call[1:3])]
         from_images = any(_memory(each) in self.from_images for each in given)
         if call[0] == "aten._local_scalar_dense.default" and from_images:
             self._fault("it reads a value that depends on its images as a number: .item(), or an if")
@@ -134,15 +146,18 @@ class Recorder(TorchDispatchMode):
             self._fault(f"it needs more than {MOST_CALLS:,} operations for a batch")
         return made
 
-    def finish(self, logits: object, named: dict[str, Tensor]) -> Program:
-        """The program, once the network has returned `logits`; `named` are its parameters and buffers."""
+    def finish(self, logits: object, network: nn.Module) -> Program:
+        """The program, once the network has returned `logits`."""
         if isinstance(logits, Tensor):
             self.program.result = self.numbers.get(id(logits))
             self.program.from_images = self.program.result is not None and _memory(logits) in self.from_images
-        memories = {_memory(x): name for name, x in named.items()}
+        for parameter in network.parameters():
+            number = self._encoded(parameter)["tensor"]
+            if number in self.program.constants:
+                self.program.registered[number] = parameter.requires_grad
+        memories = {_memory(x): name for name, x in network.state_dict(keep_vars=True).items()}
         for number in self.program.constants:
             memory = _memory(self.kept[number])
-            self.program.shared[number] = memory
             if memory in memories:
                 self.program.names[number] = memories[memory]
         return self.program
@@ -160,6 +175,7 @@ class Recorder(TorchDispatchMode):
             number = self._number(value)
             if new:
                 self.program.constants[number] = _copy(value)
+                self.program.lies[number] = value.data_ptr(), list(value.stride())
             return {"tensor": number}
         if isinstance(value, list | tuple):
             return [self._encoded(each) for each in value]
@@ -213,17 +229,17 @@ def _decoded(value: Any, values: dict[int, Tensor]) -> Any:
     return value
 
 
-def _numbers(value: Any) -> Iterator[int]:
+def numbers_of(value: Any) -> Iterator[int]:
     """The numbers of the tensors in encoded arguments."""
     if isinstance(value, list):
         for each in value:
-            yield from _numbers(each)
+            yield from numbers_of(each)
     elif isinstance(value, dict):
         if "tensor" in value:
             yield value["tensor"]
         else:
             for each in value.values():
-                yield from _numbers(each)
+                yield from numbers_of(each)
 
 
 def _memory(tensor: Tensor) -> int:
@@ -232,7 +248,7 @@ def _memory(tensor: Tensor) -> int:
 
 def _copy(tensor: Tensor) -> Tensor:
     """A copy in memory of its own, its elements in the same order there."""
-    tensor = tensor.detach()
+    tensor = tensor.detach().resolve_conj().resolve_neg()
     return _laid_out(tensor, list(tensor.stride()))
 
 

@@ -14,6 +14,8 @@ from mnist_drill.judge.comparing import apart
 from mnist_drill.judge.program import BATCH, NotReplayable, Program
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
     from mnist_drill.judge.jobs import Speaker
@@ -32,7 +34,7 @@ def replay(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
             if program.fault:
                 raise NotReplayable(program.fault)
             logits = carried_out(program, sets[head["on"]])
-            facts = described(program, sets[head["on"]]) if head.get("look") else {}
+            facts = described(program, sets[head["on"]])
         except Exception as error:  # a program may be anything
             message = str(error).splitlines()[0] if str(error) else type(error).__name__
             speaker.say({"not_replayable": message[:300]})
@@ -68,17 +70,26 @@ def described(program: Program, images: Tensor) -> dict:
     changed = [n for n, value in kept.items() if not torch.equal(value.nan_to_num(), program.constants[n].nan_to_num())]
     for number, value in kept.items():
         program.constants[number] = value
-    neighbours = batch.flip(0)
-    neighbours[0] = batch[0]
-    neighbours[BATCH // 2] = batch[BATCH // 2]
-    ours, theirs = (program.run(x.clone()).float() for x in (batch, neighbours))
-    places = [0, BATCH // 2]
+    ours = program.run(batch.clone()).float()
+    by_neighbours = any(
+        apart(program.run(batch.where(kept[:, None, None, None], batch.flip(0))).float()[kept], ours[kept], ours)
+        for kept in _halves()
+    )
     return {
         "calls": calls,
         "flops": counter.get_total_flops() / BATCH,
         "changed": changed,
-        "by_neighbours": apart(theirs[places], ours[places], ours),
+        "by_neighbours": by_neighbours,
     }
+
+
+def _halves() -> Iterator[Tensor]:
+    """Which places of a batch keep their images while the others get other ones, (BATCH,). For every two places there
+    is a half in which the first keeps its image and the second does not."""
+    places = torch.arange(BATCH)
+    for bit in range((BATCH - 1).bit_length()):
+        for value in (0, 1):
+            yield (places >> bit) % 2 == value
 
 
 def _shapes(values: list) -> list:

@@ -20,7 +20,7 @@ EXIT_STATUS = {PASSED: 0, FAILED: 1, UNKNOWN: 2}
 class Finding:
     """One rule: its verdict, what was found, the reason for the rule, and what to look at next."""
 
-    rule: str  # a key of `structure.WHY` or `verdicts.WHY`
+    rule: str  # a key of `reasons.WHY`
     verdict: str  # PASSED, FAILED or UNKNOWN
     found: str
     why: str
@@ -150,7 +150,7 @@ class Report:
             cls,
             {
                 **values,
-                "rules": Rules.from_dict(values["rules"]),
+                "rules": _rules(values["rules"]),
                 "seeds": tuple(map(operator.index, values["seeds"])),
                 "findings": tuple(dataclass_of(Finding, each) for each in values["findings"]),
                 "closed": tuple(values["closed"]),
@@ -182,3 +182,10 @@ class Report:
     def load(cls, path: str | Path) -> "Report":
         """Reads a report that `save` wrote. Raises `DrillError` for a file that is missing or holds something else."""
         return read_json(path, cls.from_dict, "a judge's report")
+
+
+def _rules(values: dict) -> Rules:
+    try:
+        return Rules.from_dict(values)
+    except DrillError as error:  # which names no file, as `read_json` does
+        raise ValueError(str(error)) from None

@@ -12,6 +12,7 @@ from mnist_drill.judge.counting import count, hidden_names
 from mnist_drill.judge.initialization import Initialization, initialization
 from mnist_drill.judge.parts import parts_of
 from mnist_drill.judge.program import BATCH, BATCHES, NotReplayable, operation
+from mnist_drill.judge.reasons import NEXT, WHY
 from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN, Finding, Layer, Parameters
 from mnist_drill.judge.rules import EITHER
 from mnist_drill.judge.talk import NONSENSE, line
@@ -21,19 +22,6 @@ if TYPE_CHECKING:
 
     from mnist_drill.judge.examination import Examination
     from mnist_drill.judge.rules import Rules
-
-WHY = {
-    "loads": "A network is judged as its file builds it.",
-    "shape": "It takes any number of images, (N, 1, 28, 28), and gives logits, (N, 10); log-probabilities are some.",
-    "untouched": "Functions of torch and of the judge that a file replaces could say anything.",
-    "operations": "The judge carries out the recorded operations itself: what is judged is what it has counted.",
-    "repeatable": "In evaluation mode nothing is random, and an answer does not depend on what was asked before.",
-    "alone": "The answer to an image is that image's own: alone, in any batch, and at any place in it.",
-    "parameters": "Everything that an answer depends on counts once: frozen, shared, in a buffer or in a constant.",
-    "initialization": "Weights come from the random seed and from nowhere else, so that every seed is a new try.",
-    "parts": "The rules ask for some parts, or forbid them; they are found however they are written.",
-    "step": "Weights change by the optimizer's steps and by nothing else.",
-}
 
 
 class Structure:
@@ -74,10 +62,10 @@ class Structure:
 
     def _measure(self) -> None:
         try:
-            held = self.talk.facts["tensors"]
-            self.parameters = count(self.recorded.program, held)
-            self.hidden = hidden_names(self.recorded.program, held)
-            self.parts = parts_of(self.facts["calls"], [str(x) for x in self.talk.facts["training"]["operations"]])
+            self.parameters = count(self.recorded.program)
+            self.hidden = hidden_names(self.recorded.program)
+            training = [str(x) for x in self.talk.facts["training"]["operations"]]
+            self.parts = parts_of(self.recorded.program, self.facts["calls"], training)
         except NONSENSE:
             self.facts = None if self.parameters is None else self.facts
 
@@ -194,7 +182,7 @@ class Structure:
             return self._unknown("repeatable")
         if neighbours:
             return self._finding("repeatable", UNKNOWN, "answers depend on the batch, see below")
-        advice = "Keep nothing between two calls: no counter, no cache, no global, no buffer that `forward` changes."
+        advice = NEXT["repeatable"]
         if self.facts["changed"]:
             return self._finding("repeatable", FAILED, "it changes its own tensors in evaluation mode", advice)
         first = answers[f"{BATCH} images"].logits
@@ -219,9 +207,7 @@ class Structure:
             return self._finding("alone", FAILED, "batch norm takes the batch's statistics in evaluation mode", advice)
         if self.facts is None:
             return self._unknown("alone")
-        advice = (
-            "Look for an operation over dimension 0, a sort or a mean over the batch, or a memory of earlier images."
-        )
+        advice = NEXT["alone"]
         ours = self.examination.logits
         if self.facts["by_neighbours"]:
             return self._finding("alone", FAILED, "an image gets another answer beside other images", advice)
@@ -248,8 +234,7 @@ class Structure:
             if number
         ]
         found = f"{', '.join([f'{counted:,} parameters', *notes])}; fewer than {below:,} are allowed"
-        advice = "The table of layers shows where they are: the product of channels in and out is the most of it."
-        return self._finding("parameters", PASSED if counted < below else FAILED, found, advice)
+        return self._finding("parameters", PASSED if counted < below else FAILED, found, NEXT["parameters"])
 
     def _initialization(self) -> Finding:
         advice = "Let torch draw the weights when the network is built: nn.init without a seed, a file or a table."

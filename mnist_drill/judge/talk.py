@@ -18,7 +18,7 @@ NONSENSE = (KeyError, TypeError, ValueError, AttributeError, IndexError, Recursi
 # What is kept of what is said, and its type; the rest could be without end.
 KNOWN = {
     "closed": list, "at": str, "error": str, "kind": str, "name": str, "recipe": dict | None, "outside": list,
-    "layers": dict, "tensors": list, "training": dict, "replaced": list, "epoch": int, "diverged": str,
+    "layers": dict, "training": dict, "replaced": list, "epoch": int, "diverged": str,
     "finished": bool,
 }  # fmt: skip
 # The names of the programs and of the answers that are told.

@@ -10,13 +10,14 @@ import hashlib
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
 from mnist_drill.data import checksum
+from mnist_drill.judge.counting import count
 from mnist_drill.judge.sets import grey
 from mnist_drill.judge.talk import TRAINED, Talk, line
 from mnist_drill.runs import Epoch, Run, Score
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from mnist_drill.data import LabeledImages
     from mnist_drill.judge.processes import Process, Zygote
+    from mnist_drill.judge.program import Program
     from mnist_drill.judge.rules import Rules
     from mnist_drill.judge.sets import Sets
     from mnist_drill.judge.submission import Submission
@@ -54,7 +56,7 @@ class Trained:
     run: Run | None = None
     why: str = ""
     replaced: tuple[str, ...] = ()  # functions that the file replaced
-    structure: list | None = None  # of the program after the last epoch
+    fault: tuple[str, str] | None = None  # the rule that what it has become does not keep, and what was found
     logits: Tensor | None = None  # of the evaluation set, after the last epoch
     shifted: Tensor | None = None  # of the test images moved by one pixel, where these are evaluated
     claimed: Tensor | None = None  # what the submission's own process answers to the test images and the moved ones
@@ -62,14 +64,19 @@ class Trained:
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains a submission; `parameters` is what was counted of it, and `on_epoch` is given each row as it comes."""
+    """Trains a submission that was examined; `on_epoch` is given each row as it comes.
+
+    A process may say more than the judge's own code in it does. So each program is compared with the one that was
+    examined when it is evaluated, and what is told after that takes the place of none.
+    """
 
     zygote: Zygote
     submission: Submission
     sets: Sets
     rules: Rules
     threads: int
-    parameters: int
+    examined: Program
+    parameters: int  # of `examined`
     on_epoch: Callable[[Task, Epoch], object]
 
     def train(self, task: Task) -> Trained:
@@ -90,24 +97,25 @@ class Trainer:
                     if "diverged" in talk.facts:
                         break
                     continue
-                logits = self._carried_out(talk, replayer, "evaluation", len(evaluation_set), trained)
+                told = talk.programs["trained"]
+                program, facts = told.program, told.facts
+                logits = self._carried_out(program, replayer, "evaluation", len(evaluation_set), trained)
                 if logits is None:
                     break
-                facts, score = talk.programs["trained"].facts, _score(logits, evaluation_set)
+                score = _score(logits, evaluation_set)
                 trained.logits = logits
                 rows.append(Epoch(len(rows) + 1, facts["train_loss"], facts["train_accuracy"], score.loss,
                                   score.accuracy, facts["seconds"]))  # fmt: skip
                 self.on_epoch(task, rows[-1])
             score = None
             if len(rows) == task.recipe.epochs:
-                score = self._finish(task, talk, process, replayer, train_set, trained)
+                score = self._finish(task, program, talk, process, replayer, train_set, trained)
             talk.ending = process.end()
         trained.replaced = tuple(talk.replaced)
         if score is None:
             diverged = line(talk.facts.get("diverged", ""))
             trained.why = trained.why or diverged or talk.why or "the training did not finish"
         if rows:
-            trained.structure = talk.programs["trained"].program.structure
             trained.run = self._run(task, rows, score or Score(math.nan, math.nan), trained)
         return trained
 
@@ -138,28 +146,49 @@ class Trainer:
         replayer.ask({"job": "replay"}, given)
         replayer.answer()  # what is closed to it
 
-    def _carried_out(self, talk: Talk, replayer: Process, on: str, images: int, trained: Trained) -> Tensor | None:
-        """The logits of the program that the network has become, (images, 10); None, and why, where it gives none."""
-        head, tensors = replayer.carry_out(talk.programs["trained"].program, on)
-        if "not_replayable" in head:
-            trained.why = line(head["not_replayable"], 300)
-            return None
-        logits = tensors["logits"]
-        if logits.shape != (images, 10):
-            trained.why = "after training its answers have another shape"
-            return None
+    def _carried_out(
+        self, program: Program, replayer: Process, on: str, images: int, trained: Trained
+    ) -> Tensor | None:
+        """The logits of the program that the network has become, (images, 10); None, and why, where it gives none, or
+        where it does not keep a rule that it kept before: training may show what the first weights hid."""
+        rule, found, logits = *self._parted(program), None
+        if not rule:
+            head, tensors = replayer.carry_out(program, on)
+            if "not_replayable" in head:
+                found = line(head["not_replayable"], 300)
+            elif head["changed"]:
+                rule, found = "repeatable", "it changes its own tensors in evaluation mode"
+            elif head["by_neighbours"]:
+                rule, found = "alone", "an image gets another answer beside other images"
+            elif tensors["logits"].shape != (images, 10):
+                found = "its answers have another shape"
+            else:
+                logits = tensors["logits"]
+        if found:
+            trained.why = f"after training at seed {trained.task.seed}: {found}"
+            trained.fault = (rule, trained.why) if rule else None
         return logits
 
+    def _parted(self, program: Program) -> tuple[str, str]:
+        """How a program is not the one that was examined: the rule and what was found, empty where it is that one."""
+        if program.structure != self.examined.structure:
+            return "trained", "its operations are others than those that were examined"
+        counted = count(replace(self.examined, constants=program.constants)).counted
+        if counted > self.parameters:
+            return "parameters", f"{counted:,} parameters, not {self.parameters:,}: tensors that were one have parted"
+        return "", ""
+
     def _finish(
-        self, task: Task, talk: Talk, process: Process, replayer: Process, train_set: LabeledImages, trained: Trained
-    ) -> Score | None:
+        self, task: Task, program: Program, talk: Talk, process: Process, replayer: Process, train_set: LabeledImages,
+        trained: Trained,
+    ) -> Score | None:  # fmt: skip
         """After the last epoch: the score on the training set and, where it trained on all, the moved test images."""
-        logits = self._carried_out(talk, replayer, "train", len(train_set), trained)
+        logits = self._carried_out(program, replayer, "train", len(train_set), trained)
         if logits is None:
             return None
         score = _score(logits, train_set)
         if task.evaluated_on == "test":
-            trained.shifted = self._carried_out(talk, replayer, "shifted", len(self.sets.shifted), trained)
+            trained.shifted = self._carried_out(program, replayer, "shifted", len(self.sets.shifted), trained)
             if trained.shifted is None:
                 return None
             both = torch.cat([self.sets.test_set.images, self.sets.shifted.images])
@@ -179,7 +208,7 @@ class Trainer:
         return score
 
     def _run(self, task: Task, rows: list[Epoch], train_score: Score, trained: Trained) -> Run:
-        structure = json.dumps(trained.structure).encode()
+        structure = json.dumps(self.examined.structure).encode()
         return Run(
             name=self.submission.title,
             parameters=self.parameters,

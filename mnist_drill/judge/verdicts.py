@@ -7,6 +7,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from mnist_drill.course.statistics import mean_interval, seeds_to_tell
+from mnist_drill.judge.reasons import NEXT, WHY
 from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN, Error, Finding
 
 if TYPE_CHECKING:
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
 MOST_ERRORS = 20
 STRANGE_ANSWERS = 0.001  # the share of test images that a process may answer otherwise than its operations
 
-WHY = {
-    "recipe": "The number of epochs is part of the drill.",
-    "accuracy": "Consistent is what holds in each of the last epochs at every seed; no epoch is picked.",
-    "shifted": "A test image moved by one pixel is the same digit: who knows it only where it was has remembered it.",
-    "trained": "The network that is trained is the one that was examined.",
-}
-
 
 def recipe_finding(recipe: Recipe, rules: Rules, from_file: bool) -> Finding:
     """Judged before anything is trained."""
@@ -43,14 +37,10 @@ def not_trained(why: str) -> list[Finding]:
     return [Finding("accuracy", UNKNOWN, f"not trained: {why}", WHY["accuracy"], "Fix what is named above first.")]
 
 
-def training_findings(trained: Sequence[Trained], structure: list, sets: Sets, rules: Rules) -> list[Finding]:
-    """Of all trainings; accuracy and shifted are judged by those on all images. `structure` is that of the program that
-    was examined."""
-    findings = []
-    fault = _fault(trained, structure, sets)
-    if fault:
-        advice = "Make `forward` the same at every call, before training and after it."
-        findings.append(Finding("trained", FAILED, fault, WHY["trained"], advice))
+def training_findings(trained: Sequence[Trained], sets: Sets, rules: Rules) -> list[Finding]:
+    """Of all trainings; accuracy and shifted are judged by those on all images."""
+    faults = [each.fault for each in trained if each.fault] or _strange(trained, sets)
+    findings = [Finding(rule, FAILED, found, WHY[rule], NEXT[rule]) for rule, found in faults[:1]]
     unfinished = [x for x in trained if x.why]
     if unfinished:
         found = f"seed {unfinished[0].task.seed}: {unfinished[0].why}"
@@ -101,21 +91,21 @@ def _shifted(trained: list[Trained], sets: Sets, rules: Rules) -> Finding:
     return Finding("shifted", PASSED if passed else FAILED, found, WHY["shifted"], "" if passed else advice)
 
 
-def _fault(trained: Sequence[Trained], structure: list, sets: Sets) -> str:
-    """How a trained network is not the one that was examined; empty where it is."""
+def _strange(trained: Sequence[Trained], sets: Sets) -> list[tuple[str, str]]:
+    """Whether a file replaces functions, or a process answers otherwise than its operations: the rule, and what was
+    found."""
     for each in trained:
         if each.replaced:
-            return f"while it trains, the file replaces {', '.join(each.replaced[:5])}"
-        if each.structure is not None and each.structure != structure:
-            return f"after training at seed {each.task.seed} its operations are others than those that were examined"
+            return [("trained", f"while it trains, the file replaces {', '.join(each.replaced[:5])}")]
         if each.claimed is not None:
             ours = [x.argmax(dim=1) for x in (each.logits, each.shifted)]
             theirs = each.claimed.argmax(dim=1).split(len(sets.test_set))
             strange = sum(int((a != b).sum()) for a, b in zip(ours, theirs, strict=True))
             if strange > STRANGE_ANSWERS * len(each.claimed):
                 asked = len(each.claimed)
-                return f"its process answers {strange:,} of {asked:,} test images otherwise than its operations"
-    return ""
+                found = f"its process answers {strange:,} of {asked:,} test images otherwise than its operations"
+                return [("trained", found)]
+    return []
 
 
 def confusion_of(logits: Tensor, labels: Tensor) -> tuple[tuple[int, ...], ...]:

@@ -88,7 +88,11 @@ def read_toml(path: Path) -> dict:
     """The values in a TOML file. Raises `DrillError` for a file that cannot be read."""
     text = read_text(path)
     try:
-        return tomllib.loads(text)
+        values = tomllib.loads(text)
+        str(
+            values
+        )  # no message could hold a whole number, written to base 16, of more digits than Python makes text of
+        return values
     except (ValueError, RecursionError) as error:
         raise DrillError(f"cannot read {path}: {error}") from None
 

@@ -92,8 +92,16 @@ def in_one_line(where: str, file: str = "") -> Iterator[None]:
     except (Exception, SystemExit) as error:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [f"{file}, line {frame.lineno}, " for frame in frames if file and frame.filename == file]
-        message = textwrap.shorten(str(error), 300)
+        message = textwrap.shorten(_text_of(error), 300)
         raise DrillError(f"{where}: {lines[-1] if lines else ''}{type(error).__name__}: {message}") from None
+
+
+def _text_of(error: BaseException) -> str:
+    """What an exception says, which may be another one: Python makes no text of a number of thousands of digits."""
+    try:
+        return str(error)
+    except Exception as failed:
+        return f"what it says cannot be told ({type(failed).__name__})"
 
 
 @lru_cache

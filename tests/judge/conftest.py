@@ -1,6 +1,7 @@
 import pytest
 
 from mnist_drill.judge.judging import zygote
+from mnist_drill.judge.program import BATCH
 from mnist_drill.judge.sets import Sets
 
 
@@ -16,3 +17,9 @@ def processes():
     """What starts submissions' processes, once for all tests: it imports torch."""
     with zygote() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def images(mnist):
+    """What a program is recorded on."""
+    return mnist[0].images[:BATCH]

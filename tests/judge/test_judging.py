@@ -133,7 +133,7 @@ def test_a_stored_hash_of_each_test_image_is_caught(few_sets, processes, tmp_pat
     assert report.runs[-1].last.test_accuracy < 99
 
 
-EMPTY = {"program": "seed 0", "calls": [], "result": None, "names": {}, "shared": {}, "strides": {}, "fault": "",
+EMPTY = {"program": "seed 0", "calls": [], "result": None, "names": {}, "lies": {}, "registered": {}, "fault": "",
          "from_images": True}  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def test_whatever_it_says_in_the_judges_language_there_is_a_report(few_sets, pro
 
 
 OBEYED = "\x1b[2J\ud800"  # a terminal clears its screen for the first, and no terminal can be told the second
-PROGRAM = {"program": "seed 0", "calls": [], "result": None, "names": {}, "shared": {}, "strides": {},
+PROGRAM = {"program": "seed 0", "calls": [], "result": None, "names": {}, "lies": {}, "registered": {},
            "from_images": True}  # fmt: skip
 HOLDS = """
 import torch

@@ -49,12 +49,13 @@ def test_finished_trainings_are_replaced_by_finished_ones_alone(report, tmp_path
 @pytest.mark.parametrize(
     "damage",
     [{"format": 2}, {"verdict": "passed"}, {"findings": [{"rule": 3}]}, {"runs": [{}]}, {"rules": {"budget": 3}},
+     {"rules": {"accuracy": 300}}, {"rules": {"limits": {"memory_gb": -1}}}, {"rules": {"last": 0}},
      {"seeds": None}, {"more": 1}],
 )  # fmt: skip
 def test_what_is_no_report_is_refused(report, tmp_path, damage):
     path = tmp_path / "mine.json"
     path.write_text(json.dumps({**report.to_dict(), **damage}))
-    with pytest.raises(DrillError, match="does not hold"):
+    with pytest.raises(DrillError, match=r"mine\.json does not hold"):
         Report.load(path)
 
 

@@ -36,6 +36,7 @@ def test_a_file_changes_a_preset_and_what_it_leaves_out_stays(tmp_path):
         ("seeds = 3_000_000_000", "seeds"),
         ('required = ["dropout or batch norm"]\nforbidden = ["batch norm", "dropout"]', "required and forbidden"),
         ("epochs =", "cannot read"),
+        (f"epochs = 0x{'f' * 5000}", "cannot read"),
     ],
 )
 def test_bad_rules_are_one_line_that_names_file_and_key(tmp_path, text, named):

@@ -25,6 +25,7 @@ FAILS = {
     "weights_in_a_closure": ("parameters", "23,520 in a constant (784, 30)"),
     "weights_in_views_of_one_memory": ("parameters", "23,520 in a constant (784,)"),
     "weights_in_running_statistics": ("parameters", "23,520 in norm.running_mean"),
+    "weights_in_batch_norm_s_statistics": ("parameters", "15,680 in norm.running_mean"),
     "batch_statistics_in_evaluation": ("alone", "batch norm takes the batch's statistics"),
     "batch_norm_that_never_evaluates": ("alone", "batch norm takes the batch's statistics"),
     "batch_mean_in_evaluation": ("alone", "beside other images"),
@@ -79,9 +80,12 @@ def test_every_submission_has_its_verdict():
     assert len(list(RIGHT.glob("*.py"))) >= 10
 
 
+ONES = ("weights_in_buffers", "weights_of_sixteen_values", "weights_in_keywords", "weights_in_batch_norm_s_statistics")
+
+
 @pytest.mark.parametrize(
     ("name", "rule", "found"),
-    [(name, *FAILS[name]) for name in ("weights_in_buffers", "weights_of_sixteen_values", "weights_in_keywords")],
+    [(name, *FAILS[name]) for name in ONES],
 )
 def test_a_wrong_one_fails_for_what_is_wrong(few_sets, processes, name, rule, found):
     check(judge(WRONG / f"{name}.py", rules=RULES, quick=True, sets=few_sets, processes=processes), FAILED, rule, found)
@@ -97,6 +101,18 @@ def test_whole_numbers_are_no_logits_and_it_says_so(few_sets, processes, tmp_pat
     path.write_text(NETWORK.format("self.last(x.flatten(1)).round().long()"))
     report = judge(path, rules=RULES, quick=True, sets=few_sets, processes=processes)
     check(report, FAILED, "shape", "not of floating-point numbers")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"recipe = Recipe(epochs=0x{'f' * 5000})", "raise ValueError(10**5000)", f"BIG = {'9' * 5000}"],
+    ids=["recipe", "error", "source"],
+)
+def test_a_number_of_thousands_of_digits_is_a_line_of_the_report(few_sets, processes, tmp_path, text):
+    path = tmp_path / "long.py"
+    path.write_text(NETWORK.format("self.last(x.flatten(1))") + f"\nfrom mnist_drill.recipes import Recipe\n{text}\n")
+    report = judge(path, rules=RULES, quick=True, sets=few_sets, processes=processes)
+    check(report, UNKNOWN, "loads", "loading the file: ")
 
 
 HIDDEN = {
@@ -218,7 +234,9 @@ def test_right_ones_pass(few_sets, tmp_path):
     reports = {row.file.removesuffix(".py"): row.report for row in rows}
     assert reports["a_shared_layer"].parameters.counted == 160 + 16 * 16 * 9 + 16 + 170
     assert reports["tied_weights"].parameters.counted == 7840 + 110
-    assert reports["functional_pooling"].parameters.running_statistics == 16
+    # Its batch norm has no weight and no bias, so that it is its statistics that count.
+    assert reports["functional_pooling"].parameters.counted == 208 + 90 + 16
+    assert reports["skips"].parameters.running_statistics == 24
     assert reports["functional_pooling"].parts.keys() >= {"batch norm", "dropout", "global average pooling"}
     assert reports["a_recipe_beside"].recipe["epochs"] == 10
     assert "a network of" in reports["prints_and_plots"].output
