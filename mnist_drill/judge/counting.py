@@ -11,7 +11,6 @@ buffer is not.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,6 +31,7 @@ USUAL_EPS = 1e-5  # of torch's layers that normalize, which give it to their ope
 WHOLE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}  # whole numbers of as many bytes
 MOST_PLACES = 2_000_000  # beyond any budget: of more numbers it does not matter which share a place
 LARGE = 1_000  # a whole number that could be the digits of several weights
+FREE_ARGUMENTS = 5_000  # of all operations: a network with a thousand layers has as many
 FREE = 100  # whole numbers, and operations on what was made from nothing: no network has as many as it has weights
 
 
@@ -41,7 +41,8 @@ def count(program: Program) -> Parameters:
     weights = program.constants.keys() - statistics
     free = _free_statistics(program, statistics)
     trained = [number for number, is_trained in program.registered.items() if is_trained]
-    counted = _elements(program, weights) + _elements(program, statistics) - free + len(numbers_in(program))
+    counted = _elements(program, weights) + _elements(program, statistics) - free
+    counted += len(numbers_in(program)) + max(0, _arguments(program) - FREE_ARGUMENTS)
     registered = _elements(program, program.registered)
     return Parameters(
         counted=counted,
@@ -50,6 +51,18 @@ def count(program: Program) -> Parameters:
         unused=_elements(program, weights) - _elements(program, weights & program.used),
         running_statistics=free,
     )
+
+
+def _arguments(program: Program) -> int:
+    """How many numbers and tensors its operations are given: a table may be written as the indices that they take."""
+    left, found = [call[1:3] for call in program.calls], 0
+    while left:
+        value = left.pop()
+        if isinstance(value, list | dict):
+            left += value.values() if isinstance(value, dict) else value
+        else:
+            found += 1
+    return found
 
 
 def numbers_in(program: Program) -> list[float]:
@@ -127,36 +140,59 @@ def _is_batch_norm(name: str) -> bool:
 
 
 def _elements(program: Program, constants: Iterable[int]) -> int:
-    """How many numbers some constants hold: as many as places in memory, whatever views of these they are."""
-    values = {number: _real(program.constants[number]) for number in constants}
-    total = sum(value.numel() for value in values.values())
-    if total > MOST_PLACES:
+    """How many numbers some constants hold: as many as places in memory, whatever views of these they are.
+
+    Where they do not agree on the value at a place, they are no places in a memory, and each value counts: which ones
+    tensors share is the word of a submission's process.
+    """
+    constants = sorted(constants)
+    total = sum(real(program.constants[number]).numel() for number in constants)
+    if not total or total > MOST_PLACES:
         return total
-    by_width = defaultdict(list)
-    for number, value in values.items():
-        address, strides = program.lies[number]
-        width = value.element_size()
-        if program.constants[number].is_complex():
-            strides = [*(2 * stride for stride in strides), 1]
-        places = torch.tensor(address)
-        for size, stride in zip(value.shape, strides, strict=True):
-            places = places.unsqueeze(-1) + torch.arange(size) * (stride * width)
-        by_width[width].append((places.flatten(), value.flatten().view(WHOLE[width])))
-    return sum(_different(*map(torch.cat, zip(*each, strict=True))) for each in by_width.values())
+    places = torch.cat([_places(program, number) for number in constants])
+    values = torch.cat([_bits(real(program.constants[number])) for number in constants])
+    order = places.argsort()
+    places, values = places[order], values[order]
+    again = places[1:] == places[:-1]
+    return total if (again & (values[1:] != values[:-1])).any() else total - int(again.sum())
 
 
-def _real(value: Tensor) -> Tensor:
+def values_by_place(program: Program) -> dict[int, Tensor]:
+    """By constant that is used, the values at places in memory that no constant before it has, of shape (places,); of a
+    very large one, those of its first elements."""
+    found, known = {}, torch.empty(0, dtype=torch.long)
+    for number in sorted(program.used):
+        places = _places(program, number)[:MOST_PLACES]
+        values = real(program.constants[number]).flatten()[:MOST_PLACES].double()
+        order = places.argsort()
+        places, values = places[order], values[order]
+        new = ~torch.isin(places, known)
+        new[1:] &= places[1:] != places[:-1]
+        found[number] = values[new]
+        known = torch.cat([known, places[new]])
+    return found
+
+
+def _places(program: Program, number: int) -> Tensor:
+    """Where in memory the elements of a constant lie, one after the other; in a unit that sets apart what is of another
+    width."""
+    value, (address, strides) = program.constants[number], program.lies[number]
+    if value.is_complex():
+        value, strides = real(value), [*(2 * stride for stride in strides), 1]
+    width, places = value.element_size(), torch.tensor(address)
+    for size, stride in zip(value.shape, strides, strict=True):
+        places = places.unsqueeze(-1) + torch.arange(size) * (stride * width)
+    return places.flatten() * 16 + width
+
+
+def real(value: Tensor) -> Tensor:
     """With the two parts of each complex number as numbers."""
     return torch.view_as_real(value) if value.is_complex() else value
 
 
-def _different(places: Tensor, values: Tensor) -> int:
-    """How many places there are. Where they do not agree on the value at one, they are no places in a memory, and each
-    value counts: that two tensors share one is the word of a submission's process."""
-    order = places.argsort()
-    places, values = places[order], values[order]
-    again = places[1:] == places[:-1]
-    return len(places) if (again & (values[1:] != values[:-1])).any() else len(places) - int(again.sum())
+def _bits(value: Tensor) -> Tensor:
+    """As whole numbers, which are equal where all bits are."""
+    return value.flatten().view(WHOLE[value.element_size()]).long()
 
 
 def _tensors(value: object) -> list[int]:

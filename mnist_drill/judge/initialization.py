@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mnist_drill.judge.counting import numbers_in
+from mnist_drill.judge.counting import numbers_in, values_by_place
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mnist_drill.judge.examination import Examination
+    from mnist_drill.judge.program import Program
     from mnist_drill.judge.talk import Talk
 
-FEW = 16  # numbers, which correlate by chance
-ALIKE, SHARE = 0.9, 0.1  # a correlation between two seeds, and the share of all weights that may have it
+FEW = 16  # numbers, which may be alike by chance
+SHARE = 0.1  # of all weights, that may be alike, and a few more
+NEAR, OTHERS = 0.25, 8  # a share of the usual distance, and how many other orders of a tensor that is measured by
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,33 @@ def initialization(examination: Examination) -> Initialization:
         return Initialization(True, True, "at another seed it is another network")
     if _equal(first, other):
         return Initialization(True, True, "all of its weights are the same at every seed")
-    pairs = [(first[key], other[key]) for key in first]
-    ours, theirs = (
-        torch.tensor(numbers_in(examination.first.programs[which].program), dtype=torch.float64)
-        for which in ("seed 0", "seed 2")
-    )
-    if len(ours) == len(theirs):
-        pairs.append((ours, theirs))
-    alike = sum(x.numel() for x, at_another in pairs if _alike(x, at_another))
-    if alike > SHARE * sum(x.numel() for x, _ in pairs):
+    pairs = _pairs(*(examination.first.programs[which].program for which in ("seed 0", "seed 2")))
+    alike = round(sum(_alike(ours, theirs) for ours, theirs in pairs))
+    if alike > SHARE * sum(len(ours) for ours, _ in pairs) + FEW:
         return Initialization(True, True, f"{alike:,} of its weights are the same at every seed, or nearly so")
     return Initialization(True, True)
+
+
+def _pairs(ours: Program, theirs: Program) -> list[tuple[Tensor, Tensor]]:
+    """The numbers of two programs, tensor by tensor, each of shape (numbers,), without what is only a view of others.
+
+    What is one number throughout, as zeros and ones are, is one number; all of these, and those in the operations, are
+    compared as a tensor of their own.
+    """
+    ours_at, theirs_at = values_by_place(ours), values_by_place(theirs)
+    alone, pairs = [], []
+    for number, values in ours_at.items():
+        others = theirs_at[number]
+        if len(values) != len(others):
+            others = values  # its places are others at every seed: which ones, is no draw of torch's generator
+        if len(values) and (values == values[0]).all() and (others == others[0]).all():
+            alone.append((values[:1], others[:1]))
+        elif len(values):
+            pairs.append((values, others))
+    numbers = [torch.tensor(numbers_in(program), dtype=torch.float64) for program in (ours, theirs)]
+    if len(numbers[0]) == len(numbers[1]):
+        alone.append(tuple(numbers))
+    return [*pairs, tuple(map(torch.cat, zip(*alone, strict=True)))] if alone else pairs
 
 
 def _constants(talk: Talk, which: str) -> dict[int, Tensor] | None:
@@ -66,14 +84,20 @@ def _equal(ours: dict[int, Tensor], theirs: dict[int, Tensor]) -> bool:
     )
 
 
-def _alike(ours: Tensor, theirs: Tensor) -> bool:
-    """Whether the two are equal, or correlate as weights that somebody has trained do with themselves and some noise.
+def _alike(ours: Tensor, theirs: Tensor) -> float:
+    """How many numbers of a tensor are nearly the same at two seeds: more than are near to others of the tensor.
 
-    What is one number throughout, as zeros and ones are, nobody has trained.
+    Near is a quarter of what is usual between two that have nothing to do with each other.
     """
-    if len(ours.unique()) < 2:
-        return False
-    if ours.numel() <= FEW:
-        return torch.equal(ours, theirs)
-    both = torch.stack([ours.double().flatten(), theirs.double().flatten()])
-    return not abs(float(torch.corrcoef(both)[0, 1])) < ALIKE
+    size = len(ours)
+    if size < 2:
+        return float(torch.equal(ours, theirs)) * size
+    generator = torch.Generator().manual_seed(0)
+    if size <= FEW:
+        turned = [theirs.roll(turn) for turn in range(1, size)]
+    else:
+        turned = [theirs[torch.randperm(size, generator=generator)] for _ in range(OTHERS)]
+    apart, usual = (ours - theirs).abs(), (ours - torch.stack(turned)).abs()
+    near = NEAR * (torch.cat([apart[None], usual]).mean() if size <= FEW else usual.median())
+    same, by_chance = (float((x <= near).double().mean()) for x in (apart, usual))
+    return size * (same - by_chance) / (1 - by_chance) if by_chance < 1 else 0.0
