@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
-
 import torch
 from torch import nn
 
@@ -20,8 +18,9 @@ from mnist_drill.exercises.feedback import (
     run,
     tensor,
 )
+from mnist_drill.exercises.watched import ask_by_hand, optimizer_steps
 from mnist_drill.networks import seeded
-from mnist_drill.train import predict
+from mnist_drill.train import predict, train_epoch
 
 MOMENTUM, EPSILON = 0.1, 1e-5  # torch's
 
@@ -42,9 +41,8 @@ def batch_norm(function) -> str:
         # The last channel varies so little that ε counts.
         x = (1 + 3 * torch.randn(4, 3, 3, 3)) * torch.tensor([1, 1, 0.001]).view(1, 3, 1, 1)
         inputs = x.clone(), norm.weight.detach().clone(), norm.bias.detach().clone(), mean.clone(), var.clone()
-        answer = parts(
-            ask(function, *inputs, mode == "training"), ("output", "running mean", "running variance"), "the function"
-        )
+        given = ask_by_hand(function, *inputs, mode == "training", without=("batch_norm",))
+        answer = parts(given, ("output", "running mean", "running variance"), "the function")
         right = norm(x).detach()
         wrong_outputs, wrong_means, wrong_variances = _batch_norm_mistakes(x, norm, mean, var, mode)
         compare(answer[0], right, f"the output in {mode} mode", wrong_outputs)
@@ -77,13 +75,23 @@ def _batch_norm_mistakes(x, norm: nn.BatchNorm2d, mean, var, mode: str) -> tuple
         "mean and variance are over batch, rows and columns; yours are over the batch alone": (
             (x - x.mean(0)) / root(x.var(0, correction=0)) * norm.weight.view(1, 3, 1, 1) + norm.bias.view(1, 3, 1, 1)
         ).detach(),
+        "mean and variance are over batch, rows and columns; yours are over rows and columns, for each image": (
+            (x - x.mean((2, 3), keepdim=True))
+            / root(x.var((2, 3), correction=0, keepdim=True))
+            * norm.weight.view(1, 3, 1, 1)
+            + norm.bias.view(1, 3, 1, 1)
+        ).detach(),
         "yours takes one mean and one variance for all channels: each has its own": scaled(
             x.mean(), root(x.var(correction=0))
         ),
+        "β is missing": scaled(own_mean, root(biased)) - norm.bias.detach().view(1, 3, 1, 1),
         "γ and β are missing": (x - own_mean.view(1, 3, 1, 1)) / root(biased).view(1, 3, 1, 1),
     }
     if mode == "training":
-        outputs["training mode normalizes by the batch's own statistics"] = scaled(mean, root(var))
+        own = "training mode normalizes by the batch's own statistics"
+        outputs[own] = scaled(mean, root(var))
+        moved = (1 - MOMENTUM) * mean + MOMENTUM * own_mean, (1 - MOMENTUM) * var + MOMENTUM * unbiased
+        outputs[f"{own}, and not by the running averages"] = scaled(moved[0], root(moved[1]))
         means = {
             "the batch's share is 0.1, and that of the old average 0.9": MOMENTUM * mean + (1 - MOMENTUM) * own_mean,
             "it does not move: in training mode it becomes 0.9 of itself and 0.1 of the batch's": mean,
@@ -108,12 +116,11 @@ def _batch_norm_mistakes(x, norm: nn.BatchNorm2d, mean, var, mode: str) -> tuple
 def dropout(function) -> str:
     """`function(x, p, training)`: whole channels of (N, C, H, W) set to 0 with probability p, the others scaled."""
     x = 1 + torch.rand(200, 50, 4, 4)
-    still = tensor(ask(function, x.clone(), 0.3, False), x.shape, "the output in evaluation mode")
+    still = _dropped(function, x, 0.3, False)
     if not torch.allclose(still, x.double()):
         raise Wrong("evaluation mode drops nothing and scales nothing: the output is the input")
     for p in (0.3, 0.1):
-        dropped = tensor(ask(function, x.clone(), p, True), x.shape, "the output in training mode")
-        again = tensor(ask(function, x.clone(), p, True), x.shape, "the output in training mode")
+        dropped, again = (_dropped(function, x, p, True) for _ in range(2))
         gone = dropped == 0
         whole = gone.flatten(2)
         if not torch.equal(whole.all(dim=2), whole.any(dim=2)):
@@ -138,6 +145,13 @@ def dropout(function) -> str:
                 f"yours is multiplied by {factor.mean():.3f}"
             )
     return "whole channels are dropped, others scaled so that the mean stays, and evaluation mode changes nothing"
+
+
+def _dropped(function, x, p: float, training: bool) -> torch.Tensor:
+    """What the learner's dropout makes of a copy of x."""
+    mode = "training" if training else "evaluation"
+    output = ask_by_hand(function, x.clone(), p, training, without=("dropout2d", "feature_dropout", "feature_dropout_"))
+    return tensor(output, x.shape, f"the output in {mode} mode")
 
 
 @checked
@@ -169,6 +183,10 @@ def folding(function) -> str:
             "divide by the standard deviation, and not by the variance; and ε is missing": (
                 kernels * (gamma / var).view(-1, 1, 1, 1)
             ),
+            "it is not divided by the standard deviation": kernels * gamma.view(-1, 1, 1, 1),
+            "divide by the standard deviation; yours multiplies by it": (
+                kernels * (gamma * (var + EPSILON).sqrt()).view(-1, 1, 1, 1)
+            ),
             "it is as it was: each output channel's kernels are to be scaled": kernels,
         },
     )
@@ -181,6 +199,8 @@ def folding(function) -> str:
             "yours adds the mean: it is subtracted": beta + mean * scale,
             "the mean is missing": beta,
             "β is missing": -mean * scale,
+            "β is added after the scaling: only the mean is scaled": (beta - mean) * scale,
+            "the sign is the other way round: β is added and the mean subtracted": mean * scale - beta,
         },
     )
     return "one convolution gives what convolution and batch norm gave in evaluation mode"
@@ -194,19 +214,30 @@ def evaluation(logits, line) -> str:
     model = samples.trained_network(1280, norm=True, dropout=0.1)
     state = {name: value.clone() for name, value in model.state_dict().items()}
     images = normalize(test_set.images[:50])
-    model.train()
-    together = tensor(ask(logits, model, images), (50, 10), "the logits")
-    model.train()
-    alone = torch.cat([tensor(ask(logits, model, image), (1, 10), "the logits") for image in images[:20].split(1)])
+    drops = [layer for layer in model.modules() if isinstance(layer, nn.Dropout2d)]
+
+    def theirs(images, probability: float) -> torch.Tensor:
+        """Their logits, starting in training mode, with so much dropout."""
+        for layer in drops:
+            layer.p = probability
+        answer = ask(logits, model.train(), images)
+        if isinstance(answer, torch.Tensor) and answer.requires_grad:
+            raise Wrong("`no_grad` is gone: the logits are recorded for gradients, which nobody needs here")
+        return tensor(answer, (len(images), 10), "the logits")
+
+    together, alone = theirs(images, 0.0), torch.cat([theirs(image, 0.0) for image in images[:20].split(1)])
     differ = (alone - together[:20]).abs().max().item()
     if differ > 1e-3:
         raise Wrong(
             f"an image's logits still depend on its neighbors: alone and in a batch they differ by {differ:.2f}"
         )
+    differ = (theirs(images, 0.1) - theirs(images, 0.1)).abs().max().item()
+    if differ > 1e-3:
+        raise Wrong(f"two calls with the same images give logits that differ by {differ:.2f}: dropout is still active")
     changed = [name for name, value in model.state_dict().items() if not torch.equal(value, state[name])]
     if changed:
         raise Wrong(f"the network is no longer as it was: {changed[0]} has changed")
-    compare(together, predict(model, test_set[:50]), "the logits", {})
+    compare(theirs(images, 0.1), predict(model, test_set[:50]), "the logits", {})
     return "evaluation mode was missing: now an image's logits are its own"
 
 
@@ -215,23 +246,50 @@ def modes(fit, line) -> str:
     """The fault: training mode is set once, so that from the second epoch on the network trains in evaluation mode."""
     named_line(line, {1, 2, 8}, "ask which mode the network is in during the second epoch")
     train_set, test_set = samples.mnist()
-    batches = samples.in_batches(train_set[:320])
-    model = seeded(lambda: samples.small_network(norm=True, dropout=0.1), 1)
-    seen: list[tuple[bool, bool]] = []  # for each call: in training mode, with gradients
-    model.register_forward_pre_hook(lambda module, inputs: seen.append((module.training, torch.is_grad_enabled())))
-    start = {name: value.clone() for name, value in model.state_dict().items()}
-    run(fit, model, batches, test_set[:100], 3)
-    if all(torch.equal(value, start[name]) for name, value in model.state_dict().items()):
+    batches, epochs = samples.in_batches(train_set[:320]), 3
+    due = epochs * len(batches)
+    model = _untrained()
+    events: list[str] = []  # "training" or "evaluation" for each call of the network, and "step"
+    model.register_forward_pre_hook(
+        lambda module, inputs: events.append("training" if module.training else "evaluation")
+    )
+    with optimizer_steps(also=lambda: events.append("step")) as steps:
+        run(fit, model, batches, test_set[:100], epochs)
+    if not events:
         raise NotYet("the network is as it was before training")
-    training = [mode for mode, gradients in seen if gradients]
-    evaluating = [mode for mode, gradients in seen if not gradients]
-    steps = accumulate(gradients for _, gradients in seen)
-    evaluated_after = {count for count, (_, gradients) in zip(steps, seen, strict=True) if not gradients}  # steps
-    if len(training) != 3 * len(batches):
-        raise Wrong(f"three epochs of {len(batches)} batches are {3 * len(batches)} steps; yours takes {len(training)}")
-    if not all(training):
-        first = training.index(False) // len(batches) + 1
-        raise Wrong(f"epoch {first} still trains in evaluation mode: batch norm's running statistics stand still")
-    if any(evaluating) or not {epoch * len(batches) for epoch in (1, 2, 3)} <= evaluated_after:
+    if len(steps) != due:
+        missing = ": `optimizer.step()` belongs to each batch" if len(steps) in (0, epochs) else ""
+        raise Wrong(
+            f"{epochs} epochs of {len(batches)} batches are {due} steps; yours takes {len(steps) or 'none'}{missing}"
+        )
+    calls = "".join({"training": "t", "evaluation": "e", "step": "s"}[event] for event in events).split("s")
+    wrong = [step for step, before in enumerate(calls[:-1]) if before.endswith("e")]
+    if wrong:
+        raise Wrong(
+            f"epoch {wrong[0] // len(batches) + 1} still trains in evaluation mode: batch norm's running statistics "
+            "stand still"
+        )
+    between = [before[:-1] for before in calls[:-1]] + [calls[-1]]  # without the batch of the step itself
+    if "t" in "".join(between) or not all(between[epoch * len(batches)] for epoch in range(1, epochs + 1)):
         raise Wrong("the network must still be evaluated after each epoch, in evaluation mode")
+    weights = samples.weights_of(model)
+    if torch.equal(weights, samples.weights_of(_untrained())):
+        raise Wrong("the modes are right, but no weight has changed: each step needs the gradients of `backward`")
+    mistakes = {"gradients of earlier steps are still there": _trained(samples.never_cleared, batches, epochs)}
+    what = "the modes are right, but the rest of the loop is not as it was: the weights"
+    compare(weights, _trained(train_epoch, batches, epochs), what, mistakes)
     return "each epoch now sets training mode again after the evaluation before it"
+
+
+def _untrained() -> nn.Module:
+    # Without dropout, whose random numbers would depend on what else a learner draws.
+    return seeded(lambda: samples.small_network(norm=True), 1)
+
+
+def _trained(train, batches, epochs: int) -> torch.Tensor:
+    """The weights after so many epochs of a training loop, with the exercise's optimizer."""
+    model = _untrained()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(epochs):
+        train(model, batches, optimizer)
+    return samples.weights_of(model)

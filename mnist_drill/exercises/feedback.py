@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import traceback
 from functools import wraps
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import torch
@@ -86,9 +87,9 @@ def run(function, *arguments, author=None):
     theirs = author or function
     try:
         return function(*arguments)
-    except NotImplementedError:
-        raise NotYet(f"{name_of(theirs)} is not written") from None
     except (Exception, SystemExit) as error:
+        if isinstance(error, NotImplementedError) and not error.args:  # torch's own have a message
+            raise NotYet(f"{name_of(theirs)} is not written") from None
         raise Wrong(f"{name_of(theirs)} raises {said(error)}{_line_of(theirs, error)}") from None
 
 
@@ -117,14 +118,15 @@ def number(answer, what: str) -> float:
     """The learner's answer as a number, which may be a tensor with one element. Raises `Wrong` where it is none."""
     if isinstance(answer, Tensor) and answer.numel() == 1 and not answer.is_complex():
         return float(answer.detach())
-    if isinstance(answer, bool) or not isinstance(answer, int | float):
+    if isinstance(answer, bool) or not isinstance(answer, Real):  # numpy's are of that kind, too
         raise Wrong(f"{what} must be a number; yours is {kind(answer)}")
     return float(answer)
 
 
 def parts(answer, names: tuple[str, ...], what: str) -> tuple:
     """The learner's answer as a tuple of that many parts. Raises `Wrong` where it is none."""
-    if not isinstance(answer, tuple | list) or len(answer) != len(names):
+    row = isinstance(answer, Tensor) and answer.dim() == 1
+    if not (row or isinstance(answer, tuple | list)) or len(answer) != len(names):
         raise Wrong(f"{what} must return {len(names)} values ({', '.join(names)}); yours returns {kind(answer)}")
     return tuple(answer)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
     from mnist_drill.data import LabeledImages
 
@@ -63,6 +64,26 @@ def train(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], learning_r
     return loss.item()
 
 
+def never_cleared(model: nn.Module, batches, optimizer: Optimizer, after_step=()) -> None:
+    """An epoch as that of `train_epoch` without `zero_grad`: gradients add up."""
+    model.train()
+    for images, labels in batches:
+        loss = F.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        for hook in after_step:
+            hook(loss)
+
+
+def step_at_the_end(model: nn.Module, batches, optimizer: Optimizer) -> None:
+    """An epoch with one step, after its last batch, by the gradient of that."""
+    model.train()
+    for images, labels in batches:
+        optimizer.zero_grad()
+        F.cross_entropy(model(images), labels).backward()
+    optimizer.step()
+
+
 def weights_of(model: nn.Module) -> Tensor:
     """All parameters of a network in one row, whatever their layout in memory, without gradient."""
     return torch.cat([p.detach().flatten() for p in model.parameters()])
@@ -82,6 +103,8 @@ def trained_network(images: int, norm: bool = False, dropout: float = 0.0) -> nn
 
 def network_of(function) -> nn.Module:
     """The network that the learner's function returns, once its output has shape (N, 10). Raises `Wrong` otherwise."""
+    if isinstance(function, torch.nn.Module):
+        raise Wrong("this is a network; the check takes the function that makes it, `def network(): return …`")
     model = ask(function)
     if not isinstance(model, torch.nn.Module):
         raise Wrong(f"the function must return a network; yours returns {kind(model)}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from mnist_drill.data import LabeledImages, normalize
 from mnist_drill.exercises import samples
+from mnist_drill.exercises.batches import all_batches
 from mnist_drill.exercises.feedback import (
     NotYet,
     Wrong,
@@ -22,8 +21,8 @@ from mnist_drill.exercises.feedback import (
     parts,
     percent,
     run,
-    tensor,
 )
+from mnist_drill.exercises.watched import ask_by_hand, optimizer_steps
 from mnist_drill.networks import conv_block, seeded, stage1, stage2
 from mnist_drill.receptive_field import Layer, trace
 from mnist_drill.train import evaluate, train_epoch
@@ -47,11 +46,13 @@ def convolution(convolve) -> str:
         }
         convolved = {why: F.conv2d(image.unsqueeze(0), wrong)[0] for why, wrong in mistakes.items()}
         right = F.conv2d(image.unsqueeze(0), kernels)[0]
+        convolved["yours is the mean of the products: it is their sum"] = right / (channels * side * side)
         convolved["all your maps are the same: sum over all axes but the first, that of the output channels"] = (
             right.sum(dim=0, keepdim=True).expand_as(right)
         )
         what = f"the feature maps from {channels} to {maps} channels with {side}×{side} kernels"
-        compare(ask(convolve, image.clone(), kernels.clone()), right, what, convolved)
+        yours = ask_by_hand(convolve, image.clone(), kernels.clone(), without=("conv2d",))
+        compare(yours, right, what, convolved)
     return "your feature maps are those of torch's `conv2d`"
 
 
@@ -119,28 +120,36 @@ def loop(epoch) -> str:
         train(model)
         return samples.weights_of(model)
 
-    def trained(batches, train=train_epoch, **options) -> torch.Tensor:
+    def trained(batches, train=train_epoch, factor=LEARNING_RATE, **options) -> torch.Tensor:
         """The weights after an epoch of a loop with torch's SGD, with these options."""
-        return weights(
-            lambda model: train(model, batches, torch.optim.SGD(model.parameters(), LEARNING_RATE, **options))
-        )
+        return weights(lambda model: train(model, batches, torch.optim.SGD(model.parameters(), factor, **options)))
 
-    computed = []  # whether there are gradients
+    gradients: list[torch.Tensor] = []  # those that are left after the epoch
 
     def theirs(model: nn.Module) -> None:
         run(epoch, model, batches, LEARNING_RATE)
-        computed.append(any(weight.grad is not None for weight in model.parameters()))
+        gradients.extend(weight.grad for weight in model.parameters() if weight.grad is not None)
 
-    yours = weights(theirs)
+    with optimizer_steps() as steps:
+        yours = weights(theirs)
+    if steps:
+        raise Wrong(f"the steps are those of torch's {steps[0]}: take them yourself, without an optimizer")
     if torch.equal(yours, weights(lambda model: None)):
-        note = "; note that `p = p - …` makes another tensor, and `p -= …` changes the weight" if any(computed) else ""
+        note = ""
+        if gradients and not any(gradient.any() for gradient in gradients):
+            note = ", and all gradients are 0: a step comes after `backward`, and before they are cleared"
+        elif gradients:
+            note = ": a step has to change each weight in place, as `p -= …` does; `p = p - …` makes another tensor"
         raise NotYet(f"no weight has changed{note}")
     right = trained(batches)
     if torch.equal(yours, right):
         return "your loop ends at the weights of `train_epoch` with SGD, bit for bit"
     mistakes = {
-        "the gradients of earlier steps are still there: clear them in each step": trained(batches, _never_cleared),
+        "the gradients of earlier steps are still there: clear them in each step": trained(
+            batches, samples.never_cleared
+        ),
         "the loss rises: a step goes against the gradient": trained(batches, maximize=True),
+        "the learning rate is missing: a step is the gradient times `learning_rate`": trained(batches, factor=1),
         "it steps on the first batch only": trained(batches[:1]),
         "it steps on the last batch only": trained(batches[-1:]),
         "it is so close that only rounding differs: take the loss from `F.cross_entropy`, and subtract "
@@ -154,13 +163,19 @@ def loop(epoch) -> str:
 def softmax(network, line) -> str:
     """The fault: a softmax before the cross-entropy, which has one of its own. Ten images have to be memorized."""
     named_line(line, {5}, "cross-entropy wants the logits themselves, see its formula in the notebook")
-    model = samples.network_of(network)
+    model, small = samples.network_of(network), samples.small_network()
     loss = samples.train(model, [samples.ten_images()] * 100)
     if not loss < 0.05:
         images, _ = samples.ten_images()
-        probabilities = torch.allclose(model(images).sum(dim=1), torch.ones(10), atol=1e-3)
-        floor = ": it cannot fall below 1.46, since cross-entropy is given probabilities" if probabilities else ""
-        raise Wrong(f"after 100 steps on ten images the loss should be near 0; it is {loss:.2f}{floor}")
+        last = list(model.modules())[-1]
+        why = ""
+        if torch.allclose(model(images).sum(dim=1), torch.ones(10), atol=1e-3):
+            why = ": it cannot fall below 1.46, since cross-entropy is given probabilities"
+        elif type(last).__module__ == "torch.nn.modules.activation":
+            why = f": logits can be any numbers, and a {type(last).__name__} at the end limits them"
+        raise Wrong(f"after 100 steps on ten images the loss should be near 0; it is {loss:.2f}{why}")
+    if [weight.shape for weight in model.parameters()] != [weight.shape for weight in small.parameters()]:
+        raise Wrong("the loss falls, but that is another network, with other weights; change line 5 alone")
     return "right, line 5: with logits the loss on ten images falls to nearly 0"
 
 
@@ -177,22 +192,21 @@ def gradients(epoch, line) -> str:
         train(model, batches, optimizer)
         return samples.weights_of(model)
 
-    yours = weights(lambda *arguments: run(epoch, *arguments))
+    with optimizer_steps() as steps:
+        yours = weights(lambda *arguments: run(epoch, *arguments))
     if torch.equal(yours, weights(lambda *arguments: None)):
+        if not steps:
+            raise Wrong("no weight has changed: the optimizer takes no step, `optimizer.step()`")
         raise Wrong("no weight has changed: each step needs the gradients that `backward` has just computed")
     right = weights(train_epoch)
     if torch.allclose(yours, right, atol=1e-4):
         return "right, line 1: each step now uses the gradient of its own batch alone"
-    mistakes = {"each step still uses the sum of the gradients of all steps before it": weights(_never_cleared)}
+    mistakes = {
+        "each step still uses the sum of the gradients of all steps before it": weights(samples.never_cleared),
+        "there is one step, at the end of the epoch: a step for each batch": weights(samples.step_at_the_end),
+    }
     compare(yours, right, "the weights after the epoch", mistakes, tolerance=1e-5)
     raise Wrong("the weights after the epoch are nearly, but not quite, those of the loop of notebook 1")
-
-
-def _never_cleared(model: nn.Module, batches, optimizer: torch.optim.Optimizer) -> None:
-    """An epoch without `zero_grad`: gradients add up."""
-    for images, labels in batches:
-        F.cross_entropy(model(images), labels).backward()
-        optimizer.step()
 
 
 @checked
@@ -202,41 +216,23 @@ def order(batches, line) -> str:
     train_set, test_set = samples.mnist()
     few = train_set[:3010]  # whose last batch is smaller
     few = few[few.labels.argsort(stable=True)]
-    first, second = (_all_batches(batches, few) for _ in range(2))
-    if torch.equal(first.labels, few.labels):
+    first, second = (all_batches(batches, few) for _ in range(2))
+    if torch.equal(_labels(first), few.labels):
         model = seeded(samples.small_network, 1)
-        samples.train(model, zip(first.images.split(50), first.labels.split(50), strict=True))
+        samples.train(model, [(batch.images, batch.labels) for batch in first])
         shown = percent(evaluate(model, test_set[:1000]).accuracy)
         raise Wrong(f"the images still come in order of class; an epoch with them ends at {shown} test accuracy")
-    if torch.equal(first.labels, second.labels):
+    if torch.equal(_labels(first), _labels(second)):
         raise Wrong("the order is the same in each epoch: draw a new one at each call")
-    if torch.unique(first.labels[:500]).numel() < 10:
+    if sorted(len(batch.labels.unique()) for batch in first)[len(first) // 2] < 5:
+        raise Wrong("most batches still have few classes: the images have to be in a random order, and not the batches")
+    if torch.unique(_labels(first)[:500]).numel() < 10:
         raise Wrong("the first 500 images do not have all ten classes: the order is not random enough")
     return "right, line 1: each epoch has all images once, in a new random order"
 
 
-def _all_batches(batches, few: LabeledImages) -> LabeledImages:
-    """The learner's batches of 50, joined. Raises `Wrong` unless they are the set's images, once each, with labels."""
-    iterable = ask(batches, few, 50)
-    found = run(lambda: [(images, labels) for images, labels in islice(iterable, 1000)], author=batches)
-    if not found:
-        raise Wrong("there are no batches")
-    images = torch.cat([tensor(images, (len(labels), 1, 28, 28), "the images of a batch") for images, labels in found])
-    labels = torch.cat([tensor(labels, (len(images),), "the labels of a batch") for images, labels in found]).long()
-    if len(labels) != len(few):
-        raise Wrong(f"an epoch should have {len(few):,} images; yours has {len(labels):,}")
-
-    def fingerprints(images) -> torch.Tensor:
-        return (images.double().flatten(1) * torch.linspace(1, 2, 784, dtype=torch.double)).sum(dim=1)
-
-    expected, marks = fingerprints(normalize(few.images)), fingerprints(images)
-    if not torch.allclose(marks.sort().values, expected.sort().values):
-        raise Wrong("some images come twice and others not at all, or they are not normalized")
-    if not torch.equal(labels[marks.argsort()].bincount(), few.labels.bincount()) or not torch.equal(
-        labels[marks.argsort()], few.labels[expected.argsort()]
-    ):
-        raise Wrong("images and labels no longer belong together: one order for both")
-    return LabeledImages(images.float(), labels)
+def _labels(batches: list[LabeledImages]) -> torch.Tensor:
+    return torch.cat([batch.labels for batch in batches])
 
 
 @checked
