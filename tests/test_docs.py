@@ -4,11 +4,16 @@ import importlib
 import re
 
 import pytest
+import torch
 
 from mnist_drill import __version__
 from mnist_drill.course.notebooks import ROOT
+from mnist_drill.evidence.stored import load_runs
+from mnist_drill.judge.report import PASSED
+from mnist_drill.runs import Run
 from mnist_drill.study.file import read_study
 from mnist_drill.study.plan import identities
+from mnist_drill.train import predict
 
 PAGES = sorted(
     str(path.relative_to(ROOT))
@@ -63,6 +68,38 @@ def test_every_study_that_is_shown_is_valid(number, tmp_path):
     path.write_text(block)
     study = read_study(path)
     assert len(identities(study, checksum="")) >= 3
+
+
+def blocks_of_python(page):
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+
+
+def test_the_library_is_used_as_its_page_shows(tmp_path, monkeypatch, capsys):
+    """All blocks of the page, one after the other, on the real images."""
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for code in blocks_of_python("docs/python.md"):
+        exec(compile(code, "docs/python.md", "exec"), found)
+    said = capsys.readouterr().out
+    assert re.search(r"^total .* 9,856 ", said, re.M)  # of the table of receptive fields
+    assert found["run"].last.test_accuracy == found["score"].accuracy > 80
+    assert Run.load("sprint.json").evaluated_on == "validation"
+    assert found["name"] == "sprint"
+    assert torch.equal(found["logits"], predict(found["model"], found["test_set"][:10]))
+    assert found["mine_run"].parameters == sum(p.numel() for p in found["mine"].parameters()) < 10_000
+    assert f"{found['mine_run'].parameters} 28 " in said  # the whole image
+    printed = re.findall(r"^(\d+) b?float\d+ ", said, re.M)
+    assert [str(run.seed) for run in load_runs("stage4")] == printed
+
+
+def test_the_judge_is_called_as_its_page_shows(tmp_path, monkeypatch, capsys):
+    network, *_, call = blocks_of_python("docs/judge.md")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(network)
+    found = {}
+    exec(compile(call, "docs/judge.md", "exec"), found)
+    assert found["report"].verdict == PASSED
+    assert f"{found['report'].parameters.counted:,} parameters" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -15,34 +15,46 @@ import click
 from mnist_drill import __version__
 from mnist_drill.errors import DrillError, Interrupted, unknown
 
-# Each command's module in this folder and its line in the list of commands; its function there is NAME_command.
-COMMANDS = {
-    "train": ("training", "Train a network; write its weights and its run."),
-    "models": ("networks", "List the networks and their numbers of parameters."),
-    "evaluate": ("networks", "Evaluate a checkpoint: test accuracy and confusion matrix."),
-    "predict": ("networks", "Classify images of digits."),
-    "ensemble": ("networks", "Evaluate a majority-vote ensemble of checkpoints."),
-    "submit": ("networks", "Write an entry to Kaggle's Digit Recognizer competition."),
-    "export": ("networks", "Write a checkpoint in another format, to share it."),
-    "compare": ("studies", "Train networks and tabulate accuracy and cost."),
-    "transfer": ("studies", "Train a pretrained network with few labels."),
-    "study": ("study", "Train a study of your own; compare its rows."),
-    "judge": ("judge", "Judge a network of your own, or a class's."),
-    "leaderboard": ("leaderboard", "Rank judged networks; add one, judge one again."),
-    "evidence": ("studies", "Train the missing runs of a study."),
-    "bench": ("studies", "Measure speed against the usual pipeline."),
-    "inside": ("inside", "Write the page that shows the networks at work."),
-    "render": ("course", "Render the tables of README, docs and notebooks."),
-    "blocks": ("course", "Print the notebooks' targets, results and analyses."),
-    "exercises": ("course", "Make the exercises from their solutions."),
-    "site": ("course", "Build the course's site; serve it on this machine."),
-    "workbook": ("course", "Write the workbook of receptive fields."),
-    "badges": ("course", "Put Open in Colab badges into README and notebooks."),
+# Each group's commands, as `--help` lists them: a command's module in this folder and its line in the list. Its
+# function there is NAME_command.
+GROUPS = {
+    "Train and use networks": {
+        "train": ("training", "Train a network; write its weights and its run."),
+        "models": ("networks", "List the networks and their numbers of parameters."),
+        "evaluate": ("networks", "Evaluate a checkpoint: test accuracy and confusion matrix."),
+        "predict": ("networks", "Classify images of digits."),
+        "ensemble": ("networks", "Evaluate a majority-vote ensemble of checkpoints."),
+        "export": ("networks", "Write a checkpoint in another format, to share it."),
+        "submit": ("networks", "Write an entry to Kaggle's Digit Recognizer competition."),
+    },
+    "Compare networks": {
+        "study": ("study", "Train networks and recipes of your own; compare them."),
+        "compare": ("studies", "Train networks and tabulate accuracy and cost."),
+        "transfer": ("studies", "Train a pretrained network with few labels."),
+        "bench": ("studies", "Measure speed against the usual pipeline."),
+    },
+    "Judge networks, your own or a class's": {
+        "judge": ("judge", "Judge the network in a file, or those in a folder, by rules."),
+        "leaderboard": ("leaderboard", "Rank judged networks; add one, judge one again."),
+    },
+    "Read the course": {
+        "inside": ("inside", "Write the page that shows the networks at work."),
+        "blocks": ("course", "Print the notebooks' targets, results and analyses."),
+        "workbook": ("course", "Write the workbook of receptive fields."),
+        "site": ("course", "Build the course's site; serve it on this machine."),
+    },
+    "For maintainers of the course": {
+        "evidence": ("studies", "Train the missing runs of the course's own studies."),
+        "render": ("course", "Render the tables of README, docs and notebooks."),
+        "exercises": ("course", "Make the exercises from their solutions."),
+        "badges": ("course", "Put Open in Colab badges into README and notebooks."),
+    },
 }
+COMMANDS = {name: entry for commands in GROUPS.values() for name, entry in commands.items()}
 
 
 class LazyGroup(click.Group):
-    """A group that lists `COMMANDS` without importing them."""
+    """A group of commands that lists `GROUPS` without importing what is in them."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -61,8 +73,10 @@ class LazyGroup(click.Group):
         return super().resolve_command(context, arguments)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))  # of the names, so that all groups have the same columns
+        for group, commands in GROUPS.items():
+            with formatter.section(group):
+                formatter.write_dl([(name.ljust(width), line) for name, (_, line) in commands.items()])
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("For a first look, one epoch of the final network"):

@@ -14,7 +14,8 @@ from mnist_drill.judge.rules import LARGEST_DRAWN_SEED, MOST_SEEDS
 @click.command("judge")
 @click.argument("target", type=PathType(), metavar="FILE[:NAME] | FOLDER")
 @click.option("--rules", "rules_name", default="drill", show_default=True, metavar="NAME | FILE.toml",
-              help="drill, classic, or a TOML file of rules.")  # fmt: skip
+              help="drill (fewer than 10,000 parameters, 15 epochs), classic (20,000 and 20), "
+              "or a TOML file of rules.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(1, MOST_SEEDS), help="Number of seeds, instead of the rules'.")
 @click.option("--first-seed", type=click.IntRange(0, LARGEST_DRAWN_SEED), metavar="N",
               help="Seeds N, N + 1, … to repeat a judgement.  [default: drawn anew]")  # fmt: skip
@@ -28,7 +29,8 @@ def judge_command(
     """Judge the network that a Python file makes, or that of each file in a folder.
 
     The network is examined: parameters, shapes, what it is made of, where its weights come from. Then it is trained by
-    its recipe at several seeds, and evaluated by this process, which has the labels. Writes OUT/NAME.json and
+    its recipe, twice at each seed: on 50,000 images for the validation set, and on all 60,000 for the test set. At the
+    rules' three seeds that is six trainings. This process, which has the labels, evaluates. Writes OUT/NAME.json and
     OUT/NAME.html; of a folder OUT/index.html, OUT/class.csv and the reports in OUT/reports/. Exit status 0: passed,
     1: failed, 2: could not be judged. The file is executed in a limited process, which is no sandbox: see
     docs/judge.md.

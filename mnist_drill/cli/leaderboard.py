@@ -20,7 +20,7 @@ jobs_option = click.option("--jobs", type=click.IntRange(min=1), help="Number of
 
 @click.group("leaderboard")
 def leaderboard_command() -> None:
-    """The networks that were judged in full, a ranking for each question.
+    """The networks that were judged in full: a ranking by accuracy, by parameters, by epochs and by time.
 
     An entry is the judge's report, NAME.json, beside the file that was judged, NAME.py. `mnist-drill render` writes the
     rankings to docs/leaderboard.md.
@@ -62,7 +62,7 @@ def add_command(files: tuple[Path, ...], folder: Path | None, rules_name: str, j
     raise SystemExit(0 if added else 1)
 
 
-@leaderboard_command.command("check")
+@leaderboard_command.command("check", short_help="Judge an entry again, and compare with what it reports.")
 @click.argument("target", type=PATH, metavar="FILE | FOLDER")
 @folder_option
 @rules_option

@@ -170,7 +170,7 @@ def ensemble_command(files: tuple[Path, ...], as_json: bool, device: str) -> Non
               help="File to write.")  # fmt: skip
 @device_option
 def submit_command(table: Path, files: tuple[Path, ...], out: Path, device: str) -> None:
-    """Classify the images of TABLE, a test.csv, with the checkpoints FILES and write the labels as an entry.
+    """Classify the images of TABLE, Kaggle's test.csv, with the checkpoints FILES; write the labels as an entry.
 
     Several checkpoints are a majority-vote ensemble.
     """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--vote", "voters", multiple=True, metavar="NAME",
               help="Add a majority-vote ensemble with this one of NAMES. Can be given more than once.")  # fmt: skip
 @seed_option
-@click.option("--store", is_flag=True, help="Store the figures in the package, too, for the docs and the appendix.")
+@click.option("--store", is_flag=True, help="For maintainers: store the figures in the package, too.")
 @device_option
 @click.option("--out", type=PATH, default="runs/comparison", show_default=True, help="Folder to write to.")
 def compare_command(
@@ -78,7 +78,7 @@ def compare_command(
 
 @click.command("transfer")
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Number of seeds of each row.")
-@click.option("--store", is_flag=True, help="Store the runs in the package, too, for the docs and the appendix.")
+@click.option("--store", is_flag=True, help="For maintainers: store the runs in the package, too.")
 @device_option
 @click.option("--out", type=PATH, default="runs/transfer", show_default=True, help="Folder to write to.")
 def transfer_command(seeds: int, store: bool, device: str, out: Path) -> None:
@@ -116,9 +116,10 @@ def transfer_command(seeds: int, store: bool, device: str, out: Path) -> None:
 @click.option("--notebook", type=PATH, metavar="FILE", help="Store the run of an executed notebook instead.")
 @device_option
 def evidence_command(name: str, seeds: int | None, jobs: int, notebook: Path | None, device: str) -> None:
-    """Train the missing runs of the study NAME and store them in the package.
+    """Train the missing runs of the course's study NAME and store them in the package: for maintainers.
 
-    A study is one network over many seeds, under the network's name, or an ablation or a comparison of several rows.
+    NAME is a network of the course, for its recipe over many seeds, or a file of mnist_drill/evidence/ without .toml,
+    for an ablation or a comparison of several rows. Studies of your own are trained by `study`, outside the package.
     Each run is stored as soon as it is finished, and one that is stored is not trained again: an interrupted command is
     resumed by the same command. With --notebook nothing is trained: the run that the notebook shows is stored.
     """
@@ -150,8 +151,18 @@ def evidence_command(name: str, seeds: int | None, jobs: int, notebook: Path | N
 def bench_command(device: str, quick: bool, only: tuple[str, ...], path: Path) -> None:
     """Measure how fast the course trains and evaluates, against the pipeline that most people use.
 
-    Contenders take turns in one run, so that their ratios hold on a machine whose speed varies. Leave the machine alone
-    meanwhile: on two cores it takes about half an hour.
+    What is compared takes turns in one run, so that ratios hold on a machine whose speed varies. Leave the machine
+    alone meanwhile: it trains each stage for several epochs, and takes long.
+
+    \b
+    The parts, in order, for --only:
+      epoch      seconds per epoch: the course and the usual pipeline
+      published  seconds per epoch: stage 4 and its published form
+      limit      an epoch's FLOPs at the throughput of a large matrix product
+      parts      where the time of an epoch goes
+      goals      seconds until 99.0 % and 99.4 % test accuracy
+      inference  latency per image
+      memory     peak memory of training stage 4
     """
     from mnist_drill.benchmark import report
     from mnist_drill.training.devices import pick_device

@@ -29,7 +29,7 @@ def study_command() -> None:
     """
 
 
-@study_command.command("run")
+@study_command.command("run", short_help="Train the missing runs of a study.")
 @click.argument("file", type=PATH)
 @click.option("--seeds", type=click.IntRange(min=1), help="Train seeds 1 to this number, instead of the file's.")
 @click.option("--out", type=PATH, help="Folder to write to.  [default: runs/ and the file's name]")
@@ -91,7 +91,7 @@ def run_command(
         click.echo(f"{len(study.rows) * len(study.seeds):,} runs are in {out}, {new:,} of them new")
 
 
-@study_command.command("throughput")
+@study_command.command("throughput", short_help="Measure how many runs a minute this machine trains.")
 @click.argument("file", type=PATH)
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Number of turns of each.")
 @click.option("--threads", type=click.IntRange(min=2), default=2, show_default=True, help="CPU threads in all.")

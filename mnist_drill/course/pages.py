@@ -15,7 +15,7 @@ from mnist_drill.course.blocks import block, shown_by
 from mnist_drill.course.markers import between
 from mnist_drill.course.notebooks import ROOT, every_notebook, notebooks, render_title, without_pages
 from mnist_drill.course.overview import overview
-from mnist_drill.course.tables import Table, counted, percent, spread_table, study_table, threads
+from mnist_drill.course.tables import Table, counted, machine, percent, precision, spread_table, study_table, threads
 from mnist_drill.errors import DrillError
 from mnist_drill.evidence import stored
 from mnist_drill.evidence.stored import load_runs, load_study
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 OVERVIEW = "docs/images/accuracy.svg"
 
-# Validation accuracy of the networks in an entry to Kaggle's Digit Recognizer competition, in percent.
+# Validation accuracy of the networks in an entry to Kaggle's Digit Recognizer competition, in percent. No source is
+# linked, and they were not verified.
 PUBLISHED_ELEVEN = {
     "resnet18": 99.45, "resnet34": 99.50, "mobilenet_v2": 99.51, "mobilenet_v3_small": 98.15,
     "mobilenet_v3_large": 99.29, "squeezenet1_0": 99.33, "squeezenet1_1": 98.86, "efficientnet_b0": 99.35,
@@ -52,11 +53,11 @@ def results_table(root: Path) -> str:
         lowest = min((seed.lowest_of_last(5) for seed in seeds), default=math.nan)
         rows.append(
             [f"[{book.title()}](notebooks/{book.path.name})", f"{run.parameters:,}", len(run.epochs),
-             percent(run.last.test_accuracy), percent(lowest), counted(seeds), f"{book.minutes():.1f}",
-             _published(stage)[1]]
+             percent(run.last.test_accuracy), percent(lowest), counted(seeds),
+             f"{precision([run])}, {precision(seeds)}", f"{book.minutes():.1f}", _published(stage)[1]]
         )  # fmt: skip
     header = ["notebook", "parameters", "epochs", "last test accuracy", "lowest of the last five, all seeds", "seeds",
-              "minutes", "published best test"]  # fmt: skip
+              "precision: run, seeds", "minutes", "published best test, not verified"]  # fmt: skip
     return f"{Table(header, rows).markdown()}\n\n{_of_notebooks(books)}"
 
 
@@ -69,24 +70,23 @@ def notebooks_table(root: Path) -> str:
         rows.append(
             [f"[{book.path.stem}](../notebooks/{book.path.name})", f"{run.parameters:,}", percent(run.best_train),
              percent(run.best_test), percent(run.last.test_accuracy), percent(run.lowest_of_last(5)), len(run.epochs),
-             f"{book.minutes():.1f}", *_published(stage)]
+             precision([run]), f"{book.minutes():.1f}", *_published(stage)]
         )  # fmt: skip
     header = ["notebook", "parameters", "best train", "best test", "last test", "lowest of last five", "epochs",
-              "minutes", "published best train", "published best test"]  # fmt: skip
+              "precision", "minutes", "published best train, not verified",
+              "published best test, not verified"]  # fmt: skip
     return f"{Table(header, rows).markdown()}\n\n{_of_notebooks(books)}"
 
 
 def seeds_table(root: Path) -> str:
     """A row for each network: how its accuracies spread over the seeds of the evidence, and what is published."""
     runs_of = {name: load_runs(name, stage.recipe) for name, stage in NETWORKS.items()}
-    runs_of |= {f"{name}, without bfloat16": runs for name, runs in load_study("float32").items()}
+    runs_of |= {f"{name}, without mixed precision": runs for name, runs in load_study("float32").items()}
     table = spread_table(runs_of)
-    rows = [[*row, _published(NETWORKS[row[0].partition(",")[0]])[1]] for row in table.rows]
+    published = [_published(NETWORKS[row[0].partition(",")[0]])[1] for row in table.rows]
+    table = table.with_column("published best epoch, one run, not verified", published, after=table.header[-1])
     runs = [run for runs in runs_of.values() for run in runs]
-    return (
-        f"{Table([*table.header, 'published best epoch, one run'], rows).markdown()}\n\n"
-        f"Accuracies in percent. Trained on {_machines(run.environment for run in runs)}."
-    )
+    return f"{table.markdown()}\n\nAccuracies in percent. Trained on {_machines(run.environment for run in runs)}."
 
 
 def ablation_tables(root: Path) -> str:
@@ -99,7 +99,9 @@ def ablation_tables(root: Path) -> str:
         lines = (stored.FOLDER / f"{name}.toml").read_text(encoding="utf-8").splitlines()
         said = " ".join(line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("# "), lines))
         where = _machines(run.environment for runs in runs_of.values() for run in runs)
-        parts += [f"**{name}.** {said} Trained on {where}.", study_table(runs_of, study.baseline).markdown()]
+        table = study_table(runs_of, study.baseline)
+        table = table.with_column("precision", map(precision, runs_of.values()), after="seeds")
+        parts += [f"**{name}.** {said} Trained on {where}.", table.markdown()]
     return "\n\n".join(parts)
 
 
@@ -154,10 +156,14 @@ def throughput_table(root: Path) -> str:
 def comparison_table(root: Path) -> str:
     """The stored comparison of the course's networks with torchvision's, and what is published for some of these."""
     compared = comparison.stored()
-    table = comparison.table(compared)
-    rows = [[*row, percent(PUBLISHED_ELEVEN.get(row[0], math.nan))] for row in table.rows]
+    table, runs_of = comparison.table(compared), {run.name: run for run in compared.runs}
+    names = [row[0] for row in table.rows]
+    trained_in = [precision(runs_of[each] for each in compared[name].members or (name,)) for name in names]
+    published = [percent(PUBLISHED_ELEVEN.get(name, math.nan)) for name in names]
+    table = table.with_column("precision of training", trained_in, after="epochs")
+    table = table.with_column("published validation accuracy, not verified", published, after=table.header[-1])
     return (
-        f"{Table([*table.header, 'published validation accuracy'], rows).markdown()}\n\n"
+        f"{table.markdown()}\n\n"
         f"Accuracies in percent, one run each, seed {compared.runs[0].seed}; "
         f"trained on {_machines(run.environment for run in compared.runs)}; "
         f"latency measured on {_machines([compared.environment])}."
@@ -178,7 +184,11 @@ def _margins(book: Notebook) -> str:
     texts = [text for cell in book.read().cells if "margins(" in cell.source for text in shown_by(cell)]
     if not texts:
         raise DrillError(f"{book.path} shows no margins: execute it first")
-    return "\n\n".join(texts)
+    run = book.run()
+    stored_runs = [each for name in STUDIES for each in load_runs(name)]
+    seeds = [x for x in stored_runs if x.repeats(run.recipe, run.network, run.data, run.evaluated_on)]
+    made_on = " and ".join(sorted({machine(each) for each in seeds})) or "none"
+    return "\n\n".join([*texts, f"This run: {machine(run)}. Stored seeds: {made_on}."])
 
 
 def photographs_table(root: Path) -> str:

@@ -27,6 +27,14 @@ class Table:
         self.header = [str(cell) for cell in header]
         self.rows = [[str(cell) for cell in row] for row in rows]
 
+    def with_column(self, header: str, cells: Iterable[object], after: str) -> Table:
+        """The same table with one more column to the right of that under the header `after`, a cell for each row."""
+        place = self.header.index(after) + 1
+        lines = [self.header, *self.rows]
+        added = [header, *cells]
+        head, *rows = [[*line[:place], cell, *line[place:]] for line, cell in zip(lines, added, strict=True)]
+        return Table(head, rows)
+
     def markdown(self) -> str:
         lines = [self.header, ["---"] * len(self.header), *self.rows]
         escaped = [[cell.replace("|", r"\|") for cell in line] for line in lines]
@@ -127,8 +135,9 @@ def mean_and_spread(values: Sequence[float], decimals: int = 2) -> str:
 
 def spread_table(study: dict[str, list[Run]], least: float = 99.4) -> Table:
     """A row for each network of a study that has runs: how its accuracies spread over the seeds, in percent."""
-    header = ["network", "seeds", "last epoch, mean ± standard deviation", "lowest last epoch", "lowest of last five",
-              f"at least {least} in each of the last five", "best epoch, mean ± standard deviation"]  # fmt: skip
+    header = ["network", "seeds", "precision", "last epoch, mean ± standard deviation", "lowest last epoch",
+              "lowest of last five", f"at least {least} in each of the last five",
+              "best epoch, mean ± standard deviation"]  # fmt: skip
     rows = []
     for label, runs in study.items():
         if not runs:
@@ -136,8 +145,8 @@ def spread_table(study: dict[str, list[Run]], least: float = 99.4) -> Table:
         last, lowest = [run.last.test_accuracy for run in runs], [run.lowest_of_last(5) for run in runs]
         # A run of fewer than five epochs has no last five.
         holds = "–" if any(map(math.isnan, lowest)) else f"{sum(x >= least for x in lowest)} of {len(runs)}"
-        rows.append([label, counted(runs), mean_and_spread(last), percent(min(last)), percent(min(lowest)), holds,
-                     mean_and_spread([run.best_test for run in runs])])  # fmt: skip
+        rows.append([label, counted(runs), precision(runs), mean_and_spread(last), percent(min(last)),
+                     percent(min(lowest)), holds, mean_and_spread([run.best_test for run in runs])])  # fmt: skip
     return Table(header, rows)
 
 
@@ -204,6 +213,11 @@ def by_machine(runs: Sequence[Run]) -> str:
     """How many of the runs by hardware, precision and threads, in parentheses; empty where these do not differ."""
     counts = Counter(machine(run) for run in runs)
     return f" ({'; '.join(f'{count} on {which}' for which, count in counts.items())})" if len(counts) > 1 else ""
+
+
+def precision(runs: Iterable[Run]) -> str:
+    """What the runs were trained in, float32 or bfloat16 (mixed precision); a dash where there are none."""
+    return " and ".join(sorted({str(run.environment["precision"]) for run in runs})) or "–"
 
 
 def machine(run: Run) -> str:

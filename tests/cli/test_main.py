@@ -72,6 +72,19 @@ def test_help_loads_nothing_heavy_and_names_every_command(tmp_path):
         assert (status, heavy) == (0, []), name
 
 
+def test_commands_that_write_into_the_clone_stand_apart_in_the_help(tmp_path):
+    """Not those that a flag such as --store has write there: their own purpose is another."""
+    ((_, said, _),) = run_each([["--help"]], tmp_path)
+    sections = dict(re.findall(r"^(\S.*):\n((?:  .+\n)+)", said, re.M))
+    listed = {title: re.findall(r"^  ([a-z]+) {2,}\S", lines, re.M) for title, lines in sections.items()}
+    *_, last = [title for title in sections if title in cli.GROUPS]
+    assert last == "For maintainers of the course"
+    assert set(listed[last]) == {"evidence", "render", "exercises", "badges"}
+    assert [name for title in cli.GROUPS for name in listed[title]] == list(cli.COMMANDS)
+    lines = [line for title in cli.GROUPS for line in sections[title].splitlines()]
+    assert len({line.index(line.split(maxsplit=1)[1]) for line in lines}) == 1  # one column of descriptions
+
+
 def test_usage_errors_load_nothing_heavy(tmp_path):
     (tmp_path / "FILE").write_text("no configuration")
     (tmp_path / "run.toml").write_text("epoch = 1")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 import statistics
 
@@ -13,8 +14,9 @@ from mnist_drill.course.notebooks import ROOT, every_notebook, notebooks, opened
 from mnist_drill.course.tables import counted
 from mnist_drill.errors import DrillError
 from mnist_drill.evidence import stored
-from mnist_drill.evidence.stored import load_runs
-from mnist_drill.stages import STAGES
+from mnist_drill.evidence.stored import load_runs, load_study
+from mnist_drill.stages import NETWORKS, STAGES
+from mnist_drill.zoo import comparison
 
 
 @pytest.mark.parametrize("page", pages.TABLES)
@@ -57,6 +59,49 @@ def test_the_notebooks_table_is_rendered_from_the_runs():
         lowest = run.lowest_of_last(5)
         assert f"| {run.parameters:,} |" in row
         assert f"| {run.last.test_accuracy:.2f} | {'–' if math.isnan(lowest) else f'{lowest:.2f}'} |" in row
+
+
+def cells_of(text, first):
+    """The cells by their header, of the row of the first table with such a row that begins with that cell."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    place = next(place for place, cells in enumerate(lines) if cells[0] == first)
+    header = max(place for place, cells in enumerate(lines[:place]) if cells[0] == "---") - 1
+    return dict(zip(lines[header], lines[place], strict=True))
+
+
+def test_rows_about_runs_name_the_precision_of_their_runs():
+    def made_in(runs):
+        (found,) = {run.environment["precision"] for run in runs}
+        return found
+
+    seeds, ablations = pages.seeds_table(ROOT), pages.ablation_tables(ROOT)
+    for name in NETWORKS:
+        assert cells_of(seeds, name)["precision"] == made_in(load_runs(name))
+    for name, runs in load_study("float32").items():
+        assert cells_of(seeds, f"{name}, without mixed precision")["precision"] == made_in(runs) == "float32"
+    for name in ("schedules", "faster_epoch"):
+        for row, runs in load_study(name).items():
+            assert cells_of(ablations, row)["precision"] == made_in(runs)
+    readme, own, margins = pages.results_table(ROOT), pages.notebooks_table(ROOT), pages.margins_tables(ROOT)
+    for book, (name, stage) in zip(notebooks(), STAGES.items(), strict=True):
+        precisions = made_in([book.run()]), made_in(load_runs(name))
+        row = cells_of(readme, f"[{book.title()}](notebooks/{book.path.name})")
+        assert row["precision: run, seeds"] == ", ".join(precisions)
+        assert cells_of(own, f"[{stage.notebook}](../notebooks/{book.path.name})")["precision"] == precisions[0]
+        _, _, said = margins.partition(f"](../notebooks/{book.path.name})")
+        (said,) = re.findall("^This run: .*", said.partition("\n## ")[0], re.M)
+        assert re.findall("float32|bfloat16", said) == list(precisions)
+    compared = comparison.stored()
+    networks = pages.comparison_table(ROOT)
+    for run in compared.runs:
+        assert cells_of(networks, run.name)["precision of training"] == made_in([run])
+
+
+def test_published_figures_are_said_not_to_be_verified_where_they_stand():
+    tables = [pages.results_table, pages.notebooks_table, pages.seeds_table, pages.comparison_table]
+    for table in tables:
+        header = table(ROOT).splitlines()[0]
+        assert header.count("published") == header.count("not verified") >= 1
 
 
 def test_every_table_says_the_machine():

@@ -11,6 +11,7 @@ from mnist_drill.course.tables import (
     counted,
     epochs_table,
     mean_and_spread,
+    precision,
     spread_table,
     study_table,
 )
@@ -61,10 +62,26 @@ def test_result_shows_the_stored_seeds_below_the_run():
 def test_spread_table():
     row, short = spread_table({"steady": ending(98.0, 99.4, 99.6), "none": [], "short": [RUN]}).rows
     steady = [replace(x, epochs=(replace(x.last, test_accuracy=99.4),) * 5) for x in ending(1, 2)]
-    assert row == ["steady", "3", "99.00 ± 0.87", "98.00", "98.00", "0 of 3", "99.33 ± 0.31"]
-    assert short[4:6] == ["–", "–"]  # one epoch has no last five
-    assert spread_table({"steady": steady}).rows[0][5] == "2 of 2"
-    assert spread_table({"steady": steady}, least=99.5).rows[0][5] == "0 of 2"
+    assert row == ["steady", "3", "float32", "99.00 ± 0.87", "98.00", "98.00", "0 of 3", "99.33 ± 0.31"]
+    assert short[5:7] == ["–", "–"]  # one epoch has no last five
+    assert spread_table({"steady": steady}).rows[0][6] == "2 of 2"
+    assert spread_table({"steady": steady}, least=99.5).rows[0][6] == "0 of 2"
+
+
+def test_a_column_is_added_after_another_one():
+    table = Table(["name", "n"], [["a", 5], ["b", 6]])
+    added = table.with_column("sign", ["+", "-"], after="name")
+    assert (added.header, added.rows) == (["name", "sign", "n"], [["a", "+", "5"], ["b", "-", "6"]])
+    assert table.header == ["name", "n"]
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        table.with_column("sign", ["+"], after="name")
+
+
+def test_the_precision_of_runs_in_words():
+    mixed = made_with(RUN, precision="bfloat16")
+    assert [precision(runs) for runs in ([], [RUN, RUN], [mixed], [RUN, mixed])] == [
+        "–", "float32", "bfloat16", "bfloat16 and float32",
+    ]  # fmt: skip
 
 
 def test_study_table_compares_each_variant_with_the_chosen_one_by_accuracy_and_by_loss():
