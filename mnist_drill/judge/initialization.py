@@ -47,7 +47,7 @@ def initialization(examination: Examination) -> Initialization:
     pairs = _pairs(*(examination.first.programs[which].program for which in ("seed 0", "seed 2")))
     alike = round(sum(_alike(ours, theirs) for ours, theirs in pairs))
     if alike > SHARE * sum(len(ours) for ours, _ in pairs) + FEW:
-        return Initialization(True, True, f"{alike:,} of its weights are the same at every seed, or nearly so")
+        return Initialization(True, True, f"about {alike:,} of its weights are the same at every seed, or nearly so")
     return Initialization(True, True)
 
 
