@@ -9,10 +9,11 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 
+from mnist_drill import predictions
 from mnist_drill.augment import augment
 from mnist_drill.course import descriptions
 from mnist_drill.storage.files import write_atomically
-from mnist_drill.train import confusion_matrix, predict
+from mnist_drill.train import predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,10 +124,10 @@ def losses(run: Run) -> None:
 
 def most_confident_errors(model: nn.Module, dataset: LabeledImages, most: int = 20) -> None:
     """The images that the network gets wrong, the most confident errors first: label, prediction, its probability."""
-    confidence, predicted = predict(model, dataset).softmax(dim=1).max(dim=1)
-    wrong = (predicted != dataset.labels).nonzero().flatten()
-    wrong = wrong[confidence[wrong].argsort(descending=True)][:most]
-    titles = [f"{dataset.labels[i]} as {predicted[i]}\n{confidence[i]:.0%}" for i in wrong]
+    logits = predict(model, dataset)
+    predicted, probability = predictions.predictions(logits)
+    wrong = predictions.most_confident_errors(logits, dataset.labels, most)
+    titles = [f"{dataset.labels[i]} as {predicted[i]}\n{probability[i]:.0%}" for i in wrong]
     if titles:
         image_grid(dataset.images[wrong], titles)
 
@@ -138,13 +139,12 @@ def hard_images(logits: dict[str, Tensor], dataset: LabeledImages, count: int = 
     lowest mean probability over the networks. The darker a cell, the higher the probability of the label; a
     wrong prediction has a frame.
     """
-    probabilities = {name: values.softmax(dim=1) for name, values in logits.items()}
     rows = torch.arange(len(dataset))
-    of_label = torch.stack([values[rows, dataset.labels] for values in probabilities.values()])
+    of_label = torch.stack([values.softmax(dim=1)[rows, dataset.labels] for values in logits.values()])
     right = torch.stack([values.argmax(dim=1) == dataset.labels for values in logits.values()]).any(dim=0)
     hardest = of_label.mean(dim=0).where(right, torch.inf).argsort()[: min(count, int(right.sum()))]
     labels = dataset.labels[hardest].tolist()
-    said = {name: [x[hardest] for x in values.max(dim=1)] for name, values in probabilities.items()}
+    said = {name: predictions.predictions(values[hardest]) for name, values in logits.items()}
     figure, axes = plt.subplots(
         2, 1, figsize=(0.95 * len(labels) + 1.2, 0.42 * len(logits) + 1.6), height_ratios=[1, 0.36 * len(logits)]
     )
@@ -155,20 +155,20 @@ def hard_images(logits: dict[str, Tensor], dataset: LabeledImages, count: int = 
     axes[0].spines[:].set_visible(False)
     axes[1].imshow(of_label[:, hardest], cmap="Blues", vmin=0, vmax=1.6, aspect="auto")  # black text is read on it
     axes[1].set(xticks=[], yticks=range(len(logits)), yticklabels=list(logits))
-    for row, (confidence, predicted) in enumerate(said.values()):
+    for row, (predicted, probability) in enumerate(said.values()):
         for place, label in enumerate(labels):
             axes[1].text(
-                place, row, f"{predicted[place]}: {confidence[place]:.0%}", ha="center", va="center", fontsize=8
+                place, row, f"{predicted[place]}: {probability[place]:.0%}", ha="center", va="center", fontsize=8
             )
             if predicted[place] != label:
                 axes[1].add_patch(plt.Rectangle((place - 0.46, row - 0.44), 0.92, 0.88, fill=False, edgecolor=ORANGE))
-    predictions = {name: predicted.tolist() for name, (_, predicted) in said.items()}
-    show(figure, description=descriptions.hard_images(labels, predictions))
+    predicted_by = {name: predicted.tolist() for name, (predicted, _) in said.items()}
+    show(figure, description=descriptions.hard_images(labels, predicted_by))
 
 
 def confusion(model: nn.Module, dataset: LabeledImages, path: Path | None = None) -> None:
     """Counts of label (rows) against prediction (columns); colour shows the errors only."""
-    counts = confusion_matrix(model, dataset)
+    counts = predictions.confusion_matrix(predict(model, dataset), dataset.labels)
     figure, axis = plt.subplots(figsize=(4.6, 4.6))
     axis.imshow((counts - torch.diag(counts.diag())).numpy(), cmap="Oranges")
     for row in range(10):
