@@ -132,9 +132,9 @@ def logits_of(steps: Sequence[Step], dataset: LabeledImages) -> Tensor:
     return logits_of_normalized(steps, normalize(dataset.images))
 
 
-def stored_logits(name: str, dataset: LabeledImages, folder: Path = FOLDER) -> Tensor:
+def stored_logits(name: str, dataset: LabeledImages) -> Tensor:
     """The logits (N, 10) that a stored stage gives after its last epoch. Raises `DrillError` as `load` does."""
-    _, steps, epochs = load(name, folder)
+    _, steps, epochs = load(name)
     return logits_of(with_values(steps, epochs[-1]), dataset)
 
 

@@ -20,7 +20,7 @@ from mnist_drill.evidence.stored import FOLDER
 from mnist_drill.models import recipe_for
 from mnist_drill.predictions import accuracy
 from mnist_drill.runs import FORMAT, Run, environment_in
-from mnist_drill.storage.files import read_json, write_atomically
+from mnist_drill.storage.files import check_format, read_json, write_atomically
 from mnist_drill.storage.finished import load_or_train
 from mnist_drill.train import predict
 from mnist_drill.training.devices import environment, memory_format, pick_device
@@ -75,8 +75,7 @@ class Comparison:
 
     @classmethod
     def _from_dict(cls, values: dict) -> Comparison:
-        if values.get("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}, which is read here")
+        check_format(values, FORMAT)
         entries = (
             Entry(**{**entry, "members": tuple(entry["members"]), "milliseconds": tuple(entry["milliseconds"])})
             for entry in values["entries"]

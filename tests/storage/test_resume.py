@@ -12,6 +12,7 @@ from mnist_drill.storage.archive import read_archive, write_archive
 from mnist_drill.storage.resume import FORMAT, fit_resumable
 from mnist_drill.train import fit
 from mnist_drill.training.devices import random_states, restore_random
+from tests.comparing import same_weights, without_seconds
 from tests.training.interrupts import interrupted_in
 
 RECIPE = STAGE4.with_epochs(3)
@@ -25,15 +26,6 @@ def trained(few, state=None, recipe=RECIPE, name="stage4", **options):
     return model, fit_resumable(state, model, recipe, *few, **options)
 
 
-def rows(run):
-    return [replace(row, seconds=0) for row in run.epochs]
-
-
-def same(model, other):
-    state = other.state_dict()
-    return all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
-
-
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_a_resumed_training_ends_as_one_that_was_never_interrupted(few, tmp_path, monkeypatch, error):
     model, whole = trained(few)
@@ -43,15 +35,15 @@ def test_a_resumed_training_ends_as_one_that_was_never_interrupted(few, tmp_path
             trained(few, tmp_path / "state")
     seen = []
     resumed, run = trained(few, tmp_path / "state", on_epoch=seen.append)
-    assert rows(run) == rows(whole)
+    assert without_seconds(run) == without_seconds(whole)
     assert seen == list(run.epochs)  # the earlier row, too
     assert (run.stopped, run.train_score) == ("", whole.train_score)
-    assert same(resumed, model)
+    assert same_weights(resumed, model)
     # Finished, it is there at once.
     monkeypatch.setattr(train, "train_epoch", lambda *a: pytest.fail("trained again"))
     once_more, run = trained(few, tmp_path / "state")
-    assert rows(run) == rows(whole)
-    assert same(once_more, model)
+    assert without_seconds(run) == without_seconds(whole)
+    assert same_weights(once_more, model)
 
 
 def test_every_epoch_is_kept_when_it_is_finished(few, tmp_path):
@@ -98,7 +90,7 @@ def test_a_training_is_resumed_where_there_are_other_gpus(few, tmp_path, monkeyp
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: False)  # or the optimizer would ask the GPU
     _, run = trained(few, tmp_path / "state")
-    assert rows(run) == rows(whole)
+    assert without_seconds(run) == without_seconds(whole)
 
 
 def test_a_training_of_a_gpu_is_resumed_where_there_is_none(few, tmp_path, monkeypatch):
