@@ -54,7 +54,7 @@ def load(folder: str | Path | None = None) -> tuple[LabeledImages, LabeledImages
         for kind in ("images-idx3-ubyte", "labels-idx1-ubyte")
     )
     train_set, test_set = (
-        LabeledImages(x.unsqueeze(1).float() / 255, y.long()) for x, y in zip(images, labels, strict=True)
+        LabeledImages(from_grey(x.unsqueeze(1)), y.long()) for x, y in zip(images, labels, strict=True)
     )
     return train_set, test_set
 
@@ -76,11 +76,21 @@ def normalize(images: Tensor) -> Tensor:
     return (images - MEAN) / STD
 
 
+def to_grey(images: Tensor) -> Tensor:
+    """Images in [0, 1] as grey values from 0 to 255, uint8, on the same device."""
+    return (images * 255).round().byte().contiguous()
+
+
+def from_grey(values: Tensor) -> Tensor:
+    """Grey values from 0 to 255 as images in [0, 1], float32, of the same shape."""
+    return values.float() / 255
+
+
 def checksum(*datasets: LabeledImages) -> str:
     """A digest of the pixels, as grey values from 0 to 255, and the labels of the sets, in order."""
     digest = hashlib.sha256()
     for dataset in datasets:
         for part in dataset.images.split(10_000):
-            digest.update((part * 255).round().byte().cpu().contiguous().numpy())
+            digest.update(to_grey(part).cpu().numpy())
         digest.update(dataset.labels.byte().cpu().contiguous().numpy())
     return digest.hexdigest()[:16]

@@ -1,14 +1,69 @@
 """Recipes: all that decides a training besides the network, the data and the seed. Plain, frozen data."""
 
 import math
+import reprlib
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 OPTIMIZERS = ("sgd", "adam", "adamw")
-BATCH_SIZES = 2, 60_000  # the least and the most; the most is the training set
+LARGEST = 1e300  # of any setting: a whole number may be larger than any float
+
+
+class Range(NamedTuple):
+    """The numbers from `low` to `high`, without an end that is open."""
+
+    low: float
+    high: float = LARGEST
+    low_open: bool = False
+    high_open: bool = False
+
+    def check(self, name: str, value: float) -> None:
+        """Raises ValueError, which names the setting, its value and the range, for a value that is not in it."""
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        if not (above and below):  # nor is a NaN
+            raise ValueError(f"{name} = {reprlib.repr(value)} is not in its range, {self}")
+
+    def __str__(self) -> str:
+        low = f"{'above' if self.low_open else 'from'} {self.low:g}"
+        return f"{low} to {'below ' if self.high_open else ''}{self.high:{',' if self.high < 1e6 else 'g'}}"
+
+
+RANGES = {  # of every setting that is a number
+    "epochs": Range(1),
+    "batch_size": Range(2, 60_000),  # the most is the training set
+    "learning_rate": Range(0, low_open=True),
+    "momentum": Range(0, 1, high_open=True),
+    "weight_decay": Range(0),
+    "augmentation_annealing": Range(0, 1),
+    "ema_decay": Range(0, 1, high_open=True),
+    # of WarmupCosine and StepDecay
+    "initial": Range(0),
+    "warmup": Range(0, 1),
+    "annealed": Range(0, 1),
+    "final": Range(0),
+    "every": Range(0.001, 1),
+    "gamma": Range(0),
+    # of Augmentation
+    "rotation": Range(0),
+    "translation": Range(0),
+    "scale": Range(0, 1, high_open=True),  # with 1 an image could vanish
+    "shear": Range(0, 90, high_open=True),
+    "cutout": Range(0, 28),
+}
+
+
+class Checked:
+    """Settings that are in their `RANGES`. Raises ValueError for one that is not."""
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if name in RANGES:
+                RANGES[name].check(name, value)
 
 
 @dataclass(frozen=True)
-class WarmupCosine:
+class WarmupCosine(Checked):
     """Linear warmup, cosine annealing, then a constant final learning rate.
 
     Learning rates are shares of the peak, `Recipe.learning_rate`; positions are shares of the training.
@@ -18,6 +73,11 @@ class WarmupCosine:
     warmup: float = 0.2  # where the linear warmup ends, at the peak
     annealed: float = 0.75  # where the cosine annealing ends
     final: float = 0.05  # the learning rate from there to the last step
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.warmup > self.annealed:
+            raise ValueError(f"a schedule anneals after its warmup: annealed = {self.annealed}, warmup = {self.warmup}")
 
     def factor(self, progress: float) -> float:
         """The learning rate after a share of the training, as a share of the peak."""
@@ -30,7 +90,7 @@ class WarmupCosine:
 
 
 @dataclass(frozen=True)
-class StepDecay:
+class StepDecay(Checked):
     """A learning rate that is multiplied by `gamma` at regular intervals."""
 
     every: float  # the interval, as a share of the training
@@ -42,7 +102,7 @@ class StepDecay:
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(Checked):
     """Ranges to draw from, uniformly, for each image; 0 switches a part off. `augment.augment` applies it."""
 
     rotation: float = 0.0  # degrees, in [-rotation, rotation], positive is clockwise
@@ -51,13 +111,6 @@ class Augmentation:
     shear: float = 0.0  # degrees, along the x axis, in [-shear, shear]
     cutout: int = 0  # side in pixels of a square set to background, centred on any pixel
 
-    def __post_init__(self):
-        for name, value in vars(self).items():
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name} is a range, a number from 0: {value}")
-        if self.scale >= 1:
-            raise ValueError(f"scale must be below 1, or an image could vanish: {self.scale}")
-
     def shrunk(self, share: float) -> "Augmentation":
         """The same with each range smaller by `share`, between 0 and 1; the side of cutout is rounded."""
         left = {name: value * (1 - share) for name, value in vars(self).items()}
@@ -65,7 +118,7 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Checked):
     """All that decides a training besides the network, the data and the seed.
 
     Raises ValueError for a setting out of its range.
@@ -84,15 +137,7 @@ class Recipe:
     mixed_precision: bool = True  # autocast to bfloat16 while training, where the hardware multiplies it natively
 
     def __post_init__(self):
-        if self.epochs < 1:
-            raise ValueError(f"epochs = {self.epochs} is not in its range, from 1")
-        low, high = BATCH_SIZES
-        if not low <= self.batch_size <= high:
-            raise ValueError(f"batch_size = {self.batch_size} is not in its range, from {low} to {high}")
-        if not 0 <= self.augmentation_annealing <= 1:
-            raise ValueError(f"augmentation_annealing is a share between 0 and 1, not {self.augmentation_annealing}")
-        if not 0 <= self.learning_rate < math.inf:
-            raise ValueError(f"the learning rate is a number from 0, not {self.learning_rate}")
+        super().__post_init__()
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"unknown optimizer {self.optimizer!r}: choose one of {', '.join(OPTIMIZERS)}")
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mnist_drill.recipes import Augmentation, Recipe, StepDecay, WarmupCosine
-from mnist_drill.storage.files import dataclass_of, read_json, write_atomically
+from mnist_drill.storage.files import check_format, dataclass_of, read_json, write_atomically
 
 FORMAT = 2  # of a stored run
 
@@ -102,9 +102,8 @@ class Run:
     @classmethod
     def from_dict(cls, values: dict) -> "Run":
         """The inverse of `to_dict`. Raises KeyError, TypeError, ValueError or AttributeError for anything else."""
-        values = dict(values)
-        if values.pop("format", 1) != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}, which is read here: train it again, or remove the file")
+        check_format(values, FORMAT, "train it again, or remove the file")
+        values = {key: value for key, value in values.items() if key != "format"}
         recipe = dict(values["recipe"])
         recipe["augmentation"] = dataclass_of(Augmentation, recipe["augmentation"])
         if recipe["schedule"] is not None:

@@ -75,12 +75,6 @@ def evaluate(model: nn.Module, dataset: LabeledImages) -> Score:
     return Score(loss.item(), 100 * correct.item() / len(dataset))
 
 
-def confusion_matrix(model: nn.Module, dataset: LabeledImages) -> Tensor:
-    """Counts, int64 of shape (10, 10): rows are labels, columns predictions."""
-    predicted = predict(model, dataset).argmax(dim=1)
-    return (dataset.labels * 10 + predicted).bincount(minlength=100).view(10, 10)
-
-
 def print_epoch(row: Epoch) -> None:
     """Prints a row of a run, the first one under a header."""
     if row.epoch == 1:

@@ -44,6 +44,15 @@ def test_normalized_training_images_have_mean_0_and_deviation_1(mnist):
     assert abs(normalized.std() - 1) < 1e-3
 
 
+def test_grey_values_are_whole_numbers_from_0_to_255():
+    values = torch.arange(256, dtype=torch.uint8).view(4, 1, 8, 8)
+    images = data.from_grey(values)
+    assert (images.dtype, images.min(), images.max()) == (torch.float32, 0, 1)
+    assert torch.equal(data.to_grey(images), values)
+    assert data.to_grey(torch.tensor([0.4 / 255, 0.6 / 255])).tolist() == [0, 1]
+    assert data.to_grey(images.transpose(2, 3)).is_contiguous()
+
+
 def with_a_pixel_one_grey_value_brighter(dataset):
     images = dataset.images.clone()
     images[77, 0, 14, 14] += (1 if images[77, 0, 14, 14] < 1 else -1) / 255

@@ -11,7 +11,7 @@ from mnist_drill.models import build
 from mnist_drill.networks import definition
 from mnist_drill.recipes import STAGE4, Recipe, StepDecay
 from mnist_drill.runs import Score
-from mnist_drill.train import confusion_matrix, evaluate, fit, predict, train_epoch
+from mnist_drill.train import evaluate, fit, predict, train_epoch
 from tests.comparing import same_weights, without_seconds
 
 SHORT = STAGE4.with_epochs(2)
@@ -77,9 +77,9 @@ def test_the_run_says_what_was_done(few):
 
 
 def test_every_image_is_seen_once_in_an_epoch(few):
-    # At learning rate 0 the network stays as it is, so the running score must be the score on all images, the last
-    # batch included.
-    still = Recipe(epochs=1, batch_size=96, learning_rate=0.0, mixed_precision=False)
+    # At so small a learning rate the network stays as it is, so the running score must be the score on all images, the
+    # last batch included.
+    still = Recipe(epochs=1, batch_size=96, learning_rate=1e-30, mixed_precision=False)
     model, run = trained(few, still, name="stage2")
     score = evaluate(model, few[0])
     assert run.last.train_loss == pytest.approx(score.loss, rel=1e-5)
@@ -110,13 +110,6 @@ def test_evaluation_has_neither_dropout_nor_batch_statistics(few):
     score = evaluate(model, few[1])
     assert score.loss == pytest.approx(F.cross_entropy(expected, few[1].labels).item(), rel=1e-4)
     assert score.accuracy == pytest.approx(100 * (expected.argmax(1) == few[1].labels).double().mean().item())
-
-
-def test_confusion_matrix_has_labels_in_rows(few):
-    model = build("stage2", seed=1)
-    counts = confusion_matrix(model, few[1])
-    assert torch.equal(counts.sum(dim=1), few[1].labels.bincount(minlength=10))
-    assert torch.equal(counts.sum(dim=0), predict(model, few[1]).argmax(1).bincount(minlength=10))
 
 
 def test_a_device_that_is_not_there_is_an_error(few):

@@ -23,7 +23,7 @@ from mnist_drill.course.tables import Table
 from mnist_drill.errors import DrillError
 from mnist_drill.runs import environment_in
 from mnist_drill.stages import NETWORKS, STAGES
-from mnist_drill.storage.files import read_json
+from mnist_drill.storage.files import check_format, read_json
 from mnist_drill.training.devices import environment, pick_device
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ def load_report(path: str | Path) -> dict:
 
 
 def _checked(report: dict) -> dict:
-    if report.get("format") != FORMAT:
-        raise ValueError(f"its format is not {FORMAT}, which is read here")
+    check_format(report, FORMAT)
     return {**report, "environment": environment_in(report)}
 
 

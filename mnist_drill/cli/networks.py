@@ -47,17 +47,19 @@ def models_command() -> None:
 def evaluate_command(file: Path, network: str | None, device: str) -> None:
     """Print the test accuracy and the confusion matrix of the checkpoint FILE, which `train` wrote."""
     from mnist_drill import data
+    from mnist_drill.predictions import confusion_matrix, score
     from mnist_drill.storage import checkpoint
-    from mnist_drill.train import confusion_matrix, evaluate
+    from mnist_drill.train import predict
     from mnist_drill.training.devices import pick_device
 
     place = pick_device(device)
     model, name = checkpoint.load(file, network)
     model.to(place)
     _, test_set = data.load()
-    score = evaluate(model, test_set)
-    click.echo(f"{name}: test accuracy {score.accuracy:.2f} %, test loss {score.loss:.4f}\n")
-    rows = [[label, *counts] for label, counts in enumerate(confusion_matrix(model, test_set).tolist())]
+    logits = predict(model, test_set)
+    reached = score(logits, test_set.labels)
+    click.echo(f"{name}: test accuracy {reached.accuracy:.2f} %, test loss {reached.loss:.4f}\n")
+    rows = [[label, *counts] for label, counts in enumerate(confusion_matrix(logits, test_set.labels).tolist())]
     click.echo(Table(["label \\ predicted", *range(10)], rows))
 
 
@@ -131,11 +133,12 @@ def ensemble_command(files: tuple[Path, ...], as_json: bool, device: str) -> Non
     """
     from mnist_drill import data
     from mnist_drill.networks import parameter_count
+    from mnist_drill.predictions import accuracy
     from mnist_drill.storage import checkpoint
     from mnist_drill.train import predict
     from mnist_drill.training.devices import pick_device
     from mnist_drill.zoo.comparison import BATCH, latencies
-    from mnist_drill.zoo.ensemble import accuracy, majority_vote
+    from mnist_drill.zoo.ensemble import majority_vote
 
     place = pick_device(device)
     loaded = {str(file): checkpoint.load(file) for file in files}
@@ -145,13 +148,13 @@ def ensemble_command(files: tuple[Path, ...], as_json: bool, device: str) -> Non
     times = latencies(models, test_set[:BATCH].images, place)
     entries = [
         {"file": file, "network": name, "parameters": parameter_count(models[file]),
-         "accuracy": accuracy(scores.argmax(dim=1), test_set), "milliseconds": statistics.median(times[file])}
+         "accuracy": accuracy(scores.argmax(dim=1), test_set.labels), "milliseconds": statistics.median(times[file])}
         for (file, (_, name)), scores in zip(loaded.items(), logits, strict=True)
     ]  # fmt: skip
     parameters, milliseconds = (sum(entry[key] for entry in entries) for key in ("parameters", "milliseconds"))
     entries.append(
         {"file": "majority-vote ensemble", "network": f"{len(entries)} networks", "parameters": parameters,
-         "accuracy": accuracy(majority_vote(logits), test_set), "milliseconds": milliseconds}
+         "accuracy": accuracy(majority_vote(logits), test_set.labels), "milliseconds": milliseconds}
     )  # fmt: skip
     if as_json:
         click.echo(json.dumps(entries, indent=1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mnist_drill.errors import DrillError
+from mnist_drill.recipes import LARGEST, RANGES
 from mnist_drill.training import LARGEST_SEED
 
 if TYPE_CHECKING:
@@ -41,9 +42,18 @@ network_option = click.option("--network", metavar="NAME", help="The network's n
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
+def range_of(setting: str, whole: bool = False) -> click.FloatRange | click.IntRange:
+    """The range of a recipe's setting, as the type of an option; of whole numbers alone if `whole`."""
+    low, high, low_open, high_open = RANGES[setting]
+    kind = click.IntRange if whole else click.FloatRange
+    return kind(low, None if high == LARGEST else high, low_open, high_open)
+
+
 def epochs_option(whose: str):
     """The number of epochs, in place of that of `whose` recipe."""
-    return click.option("--epochs", type=click.IntRange(min=1), help=f"Number of epochs, instead of {whose} recipe's.")
+    return click.option(
+        "--epochs", type=range_of("epochs", whole=True), help=f"Number of epochs, instead of {whose} recipe's."
+    )
 
 
 def file_argument(name: str, **options):

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import click
 
 from mnist_drill.cli.config import config_option
-from mnist_drill.cli.options import PATH, device_option, epochs_option, seed_option
+from mnist_drill.cli.options import PATH, device_option, epochs_option, range_of, seed_option
 from mnist_drill.cli.tracking import TRACKERS, tracker_for
 from mnist_drill.errors import DrillError
-from mnist_drill.recipes import BATCH_SIZES, OPTIMIZERS
+from mnist_drill.recipes import OPTIMIZERS
 from mnist_drill.storage.files import ensure_writable
 
 if TYPE_CHECKING:
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 @click.argument("name")
 @config_option
 @epochs_option("the")
-@click.option("--batch-size", type=click.IntRange(*BATCH_SIZES), help="Images in a batch, instead of the recipe's.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True),
+@click.option("--batch-size", type=range_of("batch_size", whole=True),
+              help="Images in a batch, instead of the recipe's.")  # fmt: skip
+@click.option("--learning-rate", type=range_of("learning_rate"),
               help="Learning rate, with a schedule its peak, instead of the recipe's.")  # fmt: skip
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="Instead of the recipe's.")
 @click.option("--resize", type=click.IntRange(min=28), metavar="N",

@@ -28,11 +28,11 @@ def signed_maps(maps: dict[str, Tensor]) -> None:
     show(figure, description=descriptions.side_by_side(maps))
 
 
-def first_kernels(model: nn.Module, columns: int = 16) -> None:
-    """The kernels of the first convolution, which has one input channel, on one scale."""
+def first_kernels(model: nn.Module) -> None:
+    """The kernels of the first convolution, which has one input channel, on one scale: 16 in a row."""
     kernels = next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d)).weight.detach().cpu()[:, 0]
-    rows = -(-len(kernels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(0.55 * columns, 0.6 * rows), squeeze=False)
+    rows = -(-len(kernels) // 16)
+    figure, axes = plt.subplots(rows, 16, figsize=(0.55 * 16, 0.6 * rows), squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, kernel in zip(axes.flat, kernels, strict=False):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 
+from mnist_drill.course.plots import over_epochs
+
 if TYPE_CHECKING:
     from mnist_drill.runs import Run
 
@@ -46,12 +48,10 @@ def overview_figure(stages: dict[str, list[Run]]) -> plt.Figure:
         axis.plot(epochs, median, color=color, linewidth=2, label=label)
     axis.axhline(GOAL, color="#222222", linestyle="--", linewidth=1, label=f"{GOAL} %")
     axis.set(
-        xlabel="epoch", ylabel="test accuracy, %", ylim=(LOWEST, HIGHEST),
+        ylabel="test accuracy, %", ylim=(LOWEST, HIGHEST),
         title="Median over the seeds, and a band from the lowest to the highest",
     )  # fmt: skip
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=9, loc="lower right")
+    over_epochs(axis, fontsize=9, loc="lower right")
     figure.tight_layout()
     return figure
 

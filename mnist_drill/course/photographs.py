@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mnist_drill.course.tables import Table
 from mnist_drill.evidence.stored import FOLDER
 from mnist_drill.runs import environment_in
-from mnist_drill.storage.files import read_json
+from mnist_drill.storage.files import check_format, read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +27,7 @@ def load(path: Path = FILE) -> dict:
     """The stored figures. Raises `DrillError` for a file that is missing or holds something else."""
 
     def read(content: dict) -> dict:
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
+        check_format(content, FORMAT)
         for counts in content["kinds"].values():
             if not 0 <= counts["now"] <= counts["of"] or not 0 <= counts["before"] <= counts["of"]:
                 raise ValueError("more are right than there are")

@@ -9,10 +9,11 @@ import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 
+from mnist_drill import predictions
 from mnist_drill.augment import augment
 from mnist_drill.course import descriptions
 from mnist_drill.storage.files import write_atomically
-from mnist_drill.train import confusion_matrix, predict
+from mnist_drill.train import predict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,9 +70,9 @@ def budget(networks: dict[str, list[Layer]]) -> None:
     show(figure, description=descriptions.budget(networks))
 
 
-def receptive_fields(image: Tensor, layers: Sequence[Layer], columns: int = 5) -> None:
+def receptive_fields(image: Tensor, layers: Sequence[Layer]) -> None:
     """What the middle output of each layer sees of an image of shape (1, H, H): a square, drawn over the image."""
-    figure, axes = _grid(len(layers), columns, width=1.9, height=2.2)
+    figure, axes = _grid(len(layers), columns=5, width=1.9, height=2.2)
     side = image.shape[-1]
     margin = max(0, *((layer.field_out - side) // 2 + 1 for layer in layers))
     for axis, (number, layer) in zip(axes, enumerate(layers, 1), strict=True):
@@ -103,10 +104,8 @@ def curves(*runs: Run, seeds: Sequence[Run] = (), lowest: float = 97.0, path: Pa
             below = ", ".join(str(epoch) for epoch, value in zip(epochs, values, strict=True) if value < lowest)
             label = f"{run.name}, below: epoch {below}" if below else run.name
             axis.plot(epochs, values, color=colour, marker="o", markersize=3, label=label)
-        axis.set(title=f"{part} accuracy", xlabel="epoch")
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+        axis.set(title=f"{part} accuracy")
+        over_epochs(axis)
     axes[0].set(ylabel="%", ylim=(lowest, 100))
     show(figure, path, descriptions.curves(runs))
 
@@ -117,37 +116,34 @@ def losses(run: Run) -> None:
     for part, colour, label in (("train", BLUE, "train"), ("test", ORANGE, run.evaluated_on)):
         axis.plot([row.epoch for row in run.epochs], [getattr(row, f"{part}_loss") for row in run.epochs],
                   color=colour, marker="o", markersize=3, label=label)  # fmt: skip
-    axis.set(yscale="log", xlabel="epoch", ylabel="cross-entropy", title=run.name)
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.grid(alpha=0.3, which="both")
-    axis.legend(fontsize=8)
+    axis.set(yscale="log", ylabel="cross-entropy", title=run.name)
+    over_epochs(axis)
     show(figure, description=descriptions.losses(run))
 
 
 def most_confident_errors(model: nn.Module, dataset: LabeledImages, most: int = 20) -> None:
     """The images that the network gets wrong, the most confident errors first: label, prediction, its probability."""
-    confidence, predicted = predict(model, dataset).softmax(dim=1).max(dim=1)
-    wrong = (predicted != dataset.labels).nonzero().flatten()
-    wrong = wrong[confidence[wrong].argsort(descending=True)][:most]
-    titles = [f"{dataset.labels[i]} as {predicted[i]}\n{confidence[i]:.0%}" for i in wrong]
+    logits = predict(model, dataset)
+    predicted, probability = predictions.predictions(logits)
+    wrong = predictions.most_confident_errors(logits, dataset.labels, most)
+    titles = [f"{dataset.labels[i]} as {predicted[i]}\n{probability[i]:.0%}" for i in wrong]
     if titles:
         image_grid(dataset.images[wrong], titles)
 
 
-def hard_images(logits: dict[str, Tensor], dataset: LabeledImages, count: int = 10) -> None:
-    """The hardest images that at least one network classifies right, and what each predicts, with its probability.
+def hard_images(logits: dict[str, Tensor], dataset: LabeledImages) -> None:
+    """The ten hardest images that at least one network classifies right, and what each predicts, with its probability.
 
     `logits` has those of each network for the dataset's images, (N, 10). The hardest are those whose label has the
     lowest mean probability over the networks. The darker a cell, the higher the probability of the label; a
     wrong prediction has a frame.
     """
-    probabilities = {name: values.softmax(dim=1) for name, values in logits.items()}
     rows = torch.arange(len(dataset))
-    of_label = torch.stack([values[rows, dataset.labels] for values in probabilities.values()])
+    of_label = torch.stack([values.softmax(dim=1)[rows, dataset.labels] for values in logits.values()])
     right = torch.stack([values.argmax(dim=1) == dataset.labels for values in logits.values()]).any(dim=0)
-    hardest = of_label.mean(dim=0).where(right, torch.inf).argsort()[: min(count, int(right.sum()))]
+    hardest = of_label.mean(dim=0).where(right, torch.inf).argsort()[: min(10, int(right.sum()))]
     labels = dataset.labels[hardest].tolist()
-    said = {name: [x[hardest] for x in values.max(dim=1)] for name, values in probabilities.items()}
+    said = {name: predictions.predictions(values[hardest]) for name, values in logits.items()}
     figure, axes = plt.subplots(
         2, 1, figsize=(0.95 * len(labels) + 1.2, 0.42 * len(logits) + 1.6), height_ratios=[1, 0.36 * len(logits)]
     )
@@ -158,20 +154,20 @@ def hard_images(logits: dict[str, Tensor], dataset: LabeledImages, count: int = 
     axes[0].spines[:].set_visible(False)
     axes[1].imshow(of_label[:, hardest], cmap="Blues", vmin=0, vmax=1.6, aspect="auto")  # black text is read on it
     axes[1].set(xticks=[], yticks=range(len(logits)), yticklabels=list(logits))
-    for row, (confidence, predicted) in enumerate(said.values()):
+    for row, (predicted, probability) in enumerate(said.values()):
         for place, label in enumerate(labels):
             axes[1].text(
-                place, row, f"{predicted[place]}: {confidence[place]:.0%}", ha="center", va="center", fontsize=8
+                place, row, f"{predicted[place]}: {probability[place]:.0%}", ha="center", va="center", fontsize=8
             )
             if predicted[place] != label:
                 axes[1].add_patch(plt.Rectangle((place - 0.46, row - 0.44), 0.92, 0.88, fill=False, edgecolor=ORANGE))
-    predictions = {name: predicted.tolist() for name, (_, predicted) in said.items()}
-    show(figure, description=descriptions.hard_images(labels, predictions))
+    predicted_by = {name: predicted.tolist() for name, (predicted, _) in said.items()}
+    show(figure, description=descriptions.hard_images(labels, predicted_by))
 
 
 def confusion(model: nn.Module, dataset: LabeledImages, path: Path | None = None) -> None:
     """Counts of label (rows) against prediction (columns); colour shows the errors only."""
-    counts = confusion_matrix(model, dataset)
+    counts = predictions.confusion_matrix(predict(model, dataset), dataset.labels)
     figure, axis = plt.subplots(figsize=(4.6, 4.6))
     axis.imshow((counts - torch.diag(counts.diag())).numpy(), cmap="Oranges")
     for row in range(10):
@@ -189,18 +185,17 @@ def learning_rate(recipes: dict[str, Recipe], points: int = 300) -> None:
         steps = range(recipe.epochs * points)
         rates = [recipe.learning_rate_at(step / len(steps)) for step in steps]
         axis.plot([step / points for step in steps], rates, color=colour, label=name)
-    axis.set(xlabel="epoch", ylabel="learning rate")
-    axis.grid(alpha=0.3)
-    axis.legend(fontsize=8)
+    axis.set(ylabel="learning rate")
+    over_epochs(axis)
     show(figure, description=descriptions.learning_rates(recipes, points))
 
 
-def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 1) -> None:
+def augmentations(images: Tensor, choices: dict[str, Augmentation]) -> None:
     """The same images, a row for each choice: as they are, then under each augmentation."""
     rows = [images]
     for augmentation in choices.values():
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(1)
             rows.append(augment(images, augmentation))
     figure, axes = plt.subplots(len(rows), len(images), figsize=(0.85 * len(images) + 1.6, 0.85 * len(rows)))
     for name, line, row in zip(["original", *choices], axes, rows, strict=True):
@@ -209,6 +204,14 @@ def augmentations(images: Tensor, choices: dict[str, Augmentation], seed: int = 
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     show(figure, description=descriptions.augmentations(len(images), ["original", *choices]))
+
+
+def over_epochs(axis: plt.Axes, **legend) -> None:
+    """Whole epochs along the axis, a grid, and a legend with such settings."""
+    axis.set_xlabel("epoch")
+    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.grid(alpha=0.3, which="both")
+    axis.legend(**{"fontsize": 8, **legend})
 
 
 def accuracies(run: Run, part: str) -> list[float]:

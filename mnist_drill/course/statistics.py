@@ -185,8 +185,13 @@ def comparisons(
         found = {label: compare(study[label], study[before]) for before, label in pairwise(study)}
     else:
         found = {label: compare(runs, study[chosen]) for label, runs in study.items() if label != chosen}
-    corrected = holm([each.p for each in found.values()])
-    return {label: replace(each, p=p) for (label, each), p in zip(found.items(), corrected, strict=True)}
+    return corrected(found)
+
+
+def corrected(found: dict[str, Difference]) -> dict[str, Difference]:
+    """The differences that stand in one table, their p-values corrected by `holm` for their number."""
+    p_values = holm([each.p for each in found.values()])
+    return {label: replace(each, p=p) for (label, each), p in zip(found.items(), p_values, strict=True)}
 
 
 def significantly_better(study: dict[str, list[Run]], chosen: str) -> list[str]:

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib.transforms import Bbox
 
 from mnist_drill.course import descriptions
-from mnist_drill.course.plots import BLUE, GREY, ORANGE, accuracies, show
+from mnist_drill.course.plots import BLUE, GREY, ORANGE, accuracies, over_epochs, show
 from mnist_drill.course.statistics import mean_interval, standard_error
 from mnist_drill.stages import NETWORKS
 
@@ -123,10 +123,8 @@ def losses(study: dict[str, list[Run]]) -> None:
         for place, run in enumerate(runs):
             axis.plot([x.epoch for x in run.epochs], [x.test_loss for x in run.epochs], color=colour, linewidth=1,
                       marker="o", markersize=3, label=None if place else label)  # fmt: skip
-    axis.set(yscale="log", xlabel="epoch", ylabel="validation loss")
-    axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.grid(alpha=0.3, which="both")
-    axis.legend(fontsize=8)
+    axis.set(yscale="log", ylabel="validation loss")
+    over_epochs(axis)
     show(figure, description=descriptions.study_losses(study))
 
 

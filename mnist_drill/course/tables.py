@@ -7,7 +7,7 @@ import statistics
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from mnist_drill.course.statistics import comparisons, difference, loss_difference
+from mnist_drill.course.statistics import comparisons, corrected, difference, loss_difference
 from mnist_drill.errors import DrillError
 
 if TYPE_CHECKING:
@@ -62,9 +62,10 @@ class Result(Table):
     """The figures of a run, then those of stored runs of the same recipe, then published ones: percent, seconds.
 
     Below stands, for each of the stored runs in `against`, by what they are called, the difference of the mean last
-    test accuracy from theirs, in points, with its 95 % confidence interval by Welch's t-test. `guess`, the reader's own
-    of the last test accuracy, in percent, stands below the run, with how far off it is. A notebook that shows the table
-    stores the run beside it. Raises `DrillError` for a guess that is no number from 0 to 100.
+    test accuracy from theirs, in points, with its 95 % confidence interval by Welch's t-test. The intervals are each
+    comparison's own; the verdicts are corrected for the number of comparisons. `guess`, the reader's own of the last
+    test accuracy, in percent, stands below the run, with how far off it is. A notebook that shows the table stores the
+    run beside it. Raises `DrillError` for a guess that is no number from 0 to 100.
     """
 
     def __init__(
@@ -105,9 +106,10 @@ class Result(Table):
         if published:
             best = {"best train": published.best_train, "best test": published.best_test}
             rows.append(["published, one run", *(percent(best.get(name, math.nan)) for name in figures), "–"])
-        for name, others in (against or {}).items():
-            which = f"{len(seeds)} seeds against {_counted_on(others, seeds)} of {name}, points"
-            rows.append([which, *(difference(seeds, others) if x == "last test" else "–" for x in figures), "–"])
+        found = corrected({name: difference(seeds, others) for name, others in (against or {}).items()})
+        for name, compared in found.items():
+            which = f"{len(seeds)} seeds against {_counted_on(against[name], seeds)} of {name}, points"
+            rows.append([which, *(compared if x == "last test" else "–" for x in figures), "–"])
         epochs = f"{len(run.epochs)} epoch{'s' if len(run.epochs) > 1 else ''}"
         super().__init__([f"{run.parameters:,} parameters, {epochs}", *figures, "seconds"], rows)
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnist_drill.data import LabeledImages
+from mnist_drill.data import LabeledImages, from_grey
 from mnist_drill.errors import DrillError
 from mnist_drill.storage.files import write_atomically
 
@@ -51,7 +51,7 @@ def write_entry(path: Path, labels: Tensor) -> None:
 
 
 def _images(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(pixels.astype(np.float32) / 255).view(-1, 1, 28, 28)
+    return from_grey(torch.tensor(pixels)).view(-1, 1, 28, 28)
 
 
 def _rows(path: Path, header: list[str]) -> tuple[np.ndarray, list[int]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from mnist_drill.data import from_grey
 from mnist_drill.inside import trained
 from mnist_drill.inside.network import steps_of, values_of, with_values
 from mnist_drill.inside.page import html_of, network_of, page_of
@@ -64,7 +65,7 @@ def inside(model: nn.Module, test_set: LabeledImages | None = None) -> Inside:
     if test_set is not None:
         test_set = test_set.to("cpu")
         examples = trained.first_of_each_class(test_set)
-        errors = trained.most_confident_errors(steps, test_set)
+        errors = trained.errors_of(steps, test_set)
         images = {str(position): trained.image_of(test_set, position) for position in {*examples, *errors}}
     else:
         images = {str(position): images[str(position)] for position in examples}
@@ -80,4 +81,4 @@ def _pixels(images: dict, examples: list[int]) -> torch.Tensor:
     if not examples:
         return torch.zeros(1, 28, 28)
     content = base64.b64decode(images[str(examples[-3 if len(examples) > 2 else 0])]["pixels"])
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8).view(1, 28, 28).float() / 255
+    return from_grey(torch.frombuffer(bytearray(content), dtype=torch.uint8)).view(1, 28, 28)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from mnist_drill.data import checksum, normalize
+from mnist_drill.data import checksum, normalize, to_grey
 from mnist_drill.errors import DrillError
 from mnist_drill.inside.network import outputs_of, steps_of, values_of, with_values
 from mnist_drill.networks import definition, seeded
+from mnist_drill.predictions import most_confident_errors
 from mnist_drill.runs import Run
 from mnist_drill.stages import STAGES
 from mnist_drill.storage.files import read_json, write_atomically
@@ -99,7 +100,7 @@ def store(run: Run, states: Sequence[dict[str, Tensor]], test_set: LabeledImages
     content = load_images(folder)
     steps = with_values(steps_of(network), epochs[-1])
     examples = first_of_each_class(test_set)
-    errors = {**content["errors"], run.name: most_confident_errors(steps, test_set)}
+    errors = {**content["errors"], run.name: errors_of(steps, test_set)}
     errors = {name: errors[name] for name in STAGES if name in errors}
     shown = sorted({*examples, *(position for positions in errors.values() for position in positions)})
     images = {str(position): image_of(test_set, position) for position in shown}
@@ -122,7 +123,7 @@ def first_of_each_class(dataset: LabeledImages) -> list[int]:
 
 def image_of(dataset: LabeledImages, position: int) -> dict:
     """An image for the page: its label, and its 784 pixels from 0 to 255 as base64."""
-    pixels = (dataset.images[position] * 255).round().byte().cpu().numpy().tobytes()
+    pixels = to_grey(dataset.images[position]).cpu().numpy().tobytes()
     return {"label": int(dataset.labels[position]), "pixels": base64.b64encode(pixels).decode()}
 
 
@@ -131,9 +132,9 @@ def logits_of(steps: Sequence[Step], dataset: LabeledImages) -> Tensor:
     return logits_of_normalized(steps, normalize(dataset.images))
 
 
-def stored_logits(name: str, dataset: LabeledImages, folder: Path = FOLDER) -> Tensor:
+def stored_logits(name: str, dataset: LabeledImages) -> Tensor:
     """The logits (N, 10) that a stored stage gives after its last epoch. Raises `DrillError` as `load` does."""
-    _, steps, epochs = load(name, folder)
+    _, steps, epochs = load(name)
     return logits_of(with_values(steps, epochs[-1]), dataset)
 
 
@@ -142,11 +143,9 @@ def logits_of_normalized(steps: Sequence[Step], images: Tensor) -> Tensor:
     return torch.cat([outputs_of(steps, batch)[-1].flatten(1) for batch in images.split(EVALUATION_BATCH)])
 
 
-def most_confident_errors(steps: Sequence[Step], dataset: LabeledImages, most: int = ERRORS) -> list[int]:
-    """The positions of the images that are classified wrongly, the most confident errors first."""
-    confidence, predicted = logits_of(steps, dataset).softmax(dim=1).max(dim=1)
-    wrong = (predicted != dataset.labels).nonzero().flatten()
-    return wrong[confidence[wrong].argsort(descending=True)][:most].tolist()
+def errors_of(steps: Sequence[Step], dataset: LabeledImages) -> list[int]:
+    """The positions of the `ERRORS` most confident errors."""
+    return most_confident_errors(logits_of(steps, dataset), dataset.labels, ERRORS).tolist()
 
 
 def train_missing(

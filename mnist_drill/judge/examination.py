@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mnist_drill.data import to_grey
 from mnist_drill.judge.program import BATCH
-from mnist_drill.judge.sets import grey
 from mnist_drill.judge.talk import EXAMINED, Talk
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def examine(
     zygote: Zygote, submission: Submission, images: Tensor, rules: Rules, seeds: tuple[int, int]
 ) -> Examination:
     """Examines on `BATCH` images, (BATCH, 1, 28, 28) in [0, 1]; the two seeds differ."""
-    probe = grey(images[:BATCH])
+    probe = to_grey(images[:BATCH])
     one, other = seeds
     with zygote.pool(1) as beside:
         brief = beside.submit(_talk, zygote, submission, probe, rules, [one], True)

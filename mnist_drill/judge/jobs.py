@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mnist_drill.data import LabeledImages, normalize
+from mnist_drill.data import LabeledImages, from_grey, normalize
 from mnist_drill.errors import DrillError
 from mnist_drill.judge import protocol
 from mnist_drill.judge.layers import layers_of
@@ -68,15 +68,10 @@ def work(connection: socket.socket, closed: list[str], threads: int) -> None:
     speaker.say({"finished": True})
 
 
-def pixels(images: Tensor) -> Tensor:
-    """Images from grey values, uint8 of shape (N, 1, 28, 28)."""
-    return images.float() / 255
-
-
 def examine(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
     """Builds the network at the seeds and records it; unless brief, says what it answers to batches of several sizes,
     and takes a step of training."""
-    images = normalize(pixels(tensors["images"]))
+    images = normalize(from_grey(tensors["images"]))
     file = head["file"]
     outside, replaced = Outside(head["hidden"], os.environ["HOME"], file), watch_functions()
     try:
@@ -112,7 +107,7 @@ def examine(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
 
 def train(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
     """Trains by the course's loop, and says after each epoch what the network then is; then classifies images."""
-    train_set = LabeledImages(pixels(tensors["images"]), tensors["labels"].long())
+    train_set = LabeledImages(from_grey(tensors["images"]), tensors["labels"].long())
     Outside(head["hidden"], os.environ["HOME"], head["file"])
     replaced = watch_functions()
     recipe = changed(Recipe(), head["recipe"])
@@ -139,7 +134,7 @@ def train(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
     _, tensors = protocol.receive(speaker.connection)
     with speaker.at("classifying the test images", file), torch.no_grad():
         model.eval()
-        logits = [model(normalize(pixels(part))).float() for part in tensors["images"].split(BATCH)]
+        logits = [model(normalize(from_grey(part))).float() for part in tensors["images"].split(BATCH)]
         speaker.say({"answers": "test"}, {"logits": torch.cat(logits).contiguous()})
 
 

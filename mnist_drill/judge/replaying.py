@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from mnist_drill.data import normalize
+from mnist_drill.data import from_grey, normalize
 from mnist_drill.errors import DrillError
 from mnist_drill.judge import protocol
 from mnist_drill.judge.comparing import apart
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def replay(head: dict, tensors: dict[str, Tensor], speaker: Speaker) -> None:
     """Carries out one program after another on the sets of images that it is first given, uint8."""
-    sets = {name: images.float() / 255 for name, images in tensors.items()}
+    sets = {name: from_grey(images) for name, images in tensors.items()}
     while True:
         try:
             head, tensors = protocol.receive(speaker.connection)

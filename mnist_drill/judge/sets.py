@@ -11,8 +11,6 @@ import torch
 from mnist_drill import data
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from mnist_drill.data import LabeledImages
 
 SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))  # pixels down and right; the images take turns
@@ -43,8 +41,3 @@ class Sets:
         for turn, shift in enumerate(SHIFTS):
             moved[turn :: len(SHIFTS)] = images[turn :: len(SHIFTS)].roll(shift, dims=(2, 3))
         return data.LabeledImages(moved, self.test_set.labels)
-
-
-def grey(images: Tensor) -> Tensor:
-    """Images in [0, 1] as grey values, uint8."""
-    return (images * 255).round().byte().contiguous()

@@ -14,12 +14,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 
-from mnist_drill.data import checksum
+from mnist_drill.data import checksum, to_grey
 from mnist_drill.judge.counting import count
-from mnist_drill.judge.sets import grey
 from mnist_drill.judge.talk import TRAINED, Talk, line
+from mnist_drill.predictions import score as score_of
 from mnist_drill.runs import Epoch, Run, Score
 from mnist_drill.training.devices import environment
 
@@ -102,7 +101,7 @@ class Trainer:
                 logits = self._carried_out(program, replayer, "evaluation", len(evaluation_set), trained)
                 if logits is None:
                     break
-                score = _score(logits, evaluation_set)
+                score = score_of(logits, evaluation_set.labels)
                 trained.logits = logits
                 rows.append(Epoch(len(rows) + 1, facts["train_loss"], facts["train_accuracy"], score.loss,
                                   score.accuracy, facts["seconds"]))  # fmt: skip
@@ -134,15 +133,15 @@ class Trainer:
 
     def _begin(self, task: Task, train_set: LabeledImages, process: Process) -> None:
         head = {"job": "train", "seed": task.seed, "recipe": _plain(task.recipe)}
-        given = {"images": grey(train_set.images), "labels": train_set.labels.byte()}
+        given = {"images": to_grey(train_set.images), "labels": train_set.labels.byte()}
         process.ask({**head, **self.submission.head(self.zygote.hidden)}, given)
 
     def _give_sets(
         self, task: Task, train_set: LabeledImages, evaluation_set: LabeledImages, replayer: Process
     ) -> None:
-        given = {"evaluation": grey(evaluation_set.images), "train": grey(train_set.images)}
+        given = {"evaluation": to_grey(evaluation_set.images), "train": to_grey(train_set.images)}
         if task.evaluated_on == "test":
-            given["shifted"] = grey(self.sets.shifted.images)
+            given["shifted"] = to_grey(self.sets.shifted.images)
         replayer.ask({"job": "replay"}, given)
         replayer.answer()  # what is closed to it
 
@@ -186,7 +185,7 @@ class Trainer:
         logits = self._carried_out(program, replayer, "train", len(train_set), trained)
         if logits is None:
             return None
-        score = _score(logits, train_set)
+        score = score_of(logits, train_set.labels)
         if task.evaluated_on == "test":
             trained.shifted = self._carried_out(program, replayer, "shifted", len(self.sets.shifted), trained)
             if trained.shifted is None:
@@ -195,7 +194,7 @@ class Trainer:
             order = torch.randperm(len(both))  # so that nothing tells which is which
             while "replaced" not in talk.facts and talk.listen(process) is not None:
                 pass
-            process.ask({}, {"images": grey(both[order])})
+            process.ask({}, {"images": to_grey(both[order])})
             while "test" not in talk.answers and talk.listen(process) is not None:
                 pass
             if "test" in talk.answers and talk.answers["test"].logits is not None:
@@ -222,11 +221,6 @@ class Trainer:
             evaluated_on=task.evaluated_on,
             stopped=trained.why[:300],
         )
-
-
-def _score(logits: Tensor, dataset: LabeledImages) -> Score:
-    correct = (logits.argmax(dim=1) == dataset.labels).sum()
-    return Score(F.cross_entropy(logits, dataset.labels).item(), 100 * correct.item() / len(dataset))
 
 
 def _plain(recipe: Recipe) -> dict:

@@ -7,8 +7,10 @@ import statistics
 from typing import TYPE_CHECKING
 
 from mnist_drill.course.statistics import mean_interval, seeds_to_tell
+from mnist_drill.data import to_grey
 from mnist_drill.judge.reasons import NEXT, WHY
 from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN, Error, Finding
+from mnist_drill.predictions import accuracy, confusion_matrix, most_confident_errors, predictions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,8 +84,7 @@ def _shifted(trained: list[Trained], sets: Sets, rules: Rules) -> Finding:
     labels, images = sets.test_set.labels, len(sets.test_set)
     drops = []
     for each in trained:
-        still, moved = ((x.argmax(dim=1) == labels).float().mean().item() * 100
-                        for x in (each.claimed[:images], each.claimed[images:]))  # fmt: skip
+        still, moved = (accuracy(x.argmax(dim=1), labels) for x in (each.claimed[:images], each.claimed[images:]))
         drops.append(still - moved)
     found = f"moved by one pixel, test images lose {max(drops):.2f} points at most; {rules.shift_drop:g} are allowed"
     passed = max(drops) <= rules.shift_drop
@@ -110,17 +111,15 @@ def _strange(trained: Sequence[Trained], sets: Sets) -> list[tuple[str, str]]:
 
 def confusion_of(logits: Tensor, labels: Tensor) -> tuple[tuple[int, ...], ...]:
     """Counts: rows are labels, columns predictions."""
-    counts = (labels * 10 + logits.argmax(dim=1)).bincount(minlength=100).view(10, 10)
-    return tuple(map(tuple, counts.tolist()))
+    return tuple(map(tuple, confusion_matrix(logits, labels).tolist()))
 
 
 def errors_of(logits: Tensor, sets: Sets) -> tuple[Error, ...]:
     """The most confident errors on the test set."""
     labels = sets.test_set.labels
-    confidence, predicted = logits.softmax(dim=1).max(dim=1)
-    wrong = (predicted != labels).nonzero().flatten()
-    wrong = wrong[confidence[wrong].argsort(descending=True)][:MOST_ERRORS]
-    grey = (sets.test_set.images[wrong] * 255).round().byte()
+    predicted, confidence = predictions(logits)
+    wrong = most_confident_errors(logits, labels, MOST_ERRORS)
+    grey = to_grey(sets.test_set.images[wrong])
     return tuple(
         Error(
             int(i),

@@ -74,6 +74,12 @@ def read_json(path: str | Path, make: Callable[[Any], Content], what: str, advic
         ) from None
 
 
+def check_format(content: dict, read_here: int, advice: str = "") -> None:
+    """Raises ValueError unless the content of a file says that it has the format that is read here."""
+    if content.get("format") != read_here:
+        raise ValueError(f"its format is not {read_here}, which is read here{advice and ': '}{advice}")
+
+
 def read_text(path: Path) -> str:
     """The text in a file, in UTF-8, without a byte order mark. Raises `DrillError` for a file that cannot be read."""
     try:

@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from mnist_drill.data import checksum
 from mnist_drill.errors import DrillError
 from mnist_drill.networks import definition
@@ -16,6 +14,7 @@ from mnist_drill.runs import Epoch, Run
 from mnist_drill.storage.archive import read_archive, write_archive
 from mnist_drill.storage.files import dataclass_of
 from mnist_drill.train import fit, print_epoch
+from mnist_drill.training.devices import random_states, restore_random
 from mnist_drill.training.last_good import LastGood
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from mnist_drill.recipes import Recipe
     from mnist_drill.training.setup import Training
 
-FORMAT = 3  # of the file
+FORMAT = 4  # of the file
 
 
 def fit_resumable(
@@ -45,7 +44,8 @@ def fit_resumable(
 
     Where the file is there already the training is resumed: `on_epoch` is given the earlier rows, too, and on a CPU
     with as many threads the run is bit for bit that of a training that was never interrupted. `changes` is what
-    `models.build` was given besides the network's name. The file stays when the training is finished. Raises
+    `models.build` was given besides the network's name. On another kind of device the training goes on, too, with
+    random draws of its own. The file stays when the training is finished. Raises
     `DrillError` for a file of another training, and for a damaged one.
     """
     identity = {
@@ -69,6 +69,7 @@ class KeptInFile(LastGood):
     def __init__(self, training: Training, path: Path, identity: dict, on_epoch: Callable[[Epoch], None]):
         super().__init__(training)
         self.path, self.identity, self.on_epoch = path, identity, on_epoch
+        self.device = training.train_set.labels.device
         self.parts = {"network": training.network, "optimizer": training.optimizer, "scheduler": training.scheduler}
         if training.ema:
             self.parts["ema"] = training.ema
@@ -88,9 +89,7 @@ class KeptInFile(LastGood):
 
     def _save(self) -> None:
         content = {"format": FORMAT, "identity": self.identity, "rows": list(map(asdict, self.rows))}
-        content["random"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            content["random of GPUs"] = torch.cuda.get_rng_state_all()
+        content["random"] = random_states(self.device)
         write_archive(self.path, content | {name: part.state_dict() for name, part in self.parts.items()})
 
     def _load(self) -> None:
@@ -103,9 +102,7 @@ class KeptInFile(LastGood):
             if not other:
                 for name, part in self.parts.items():
                     part.load_state_dict(content[name])
-                torch.set_rng_state(content["random"])
-                if torch.cuda.is_available():
-                    torch.cuda.set_rng_state_all(content["random of GPUs"])
+                restore_random(content["random"], self.device)
         except Exception as error:  # whatever a damaged file makes the readers raise
             raise DrillError(
                 f"{self.path} does not hold this training ({type(error).__name__}): remove it to train from scratch"

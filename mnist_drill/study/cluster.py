@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 import mnist_drill
-from mnist_drill.data import LabeledImages
+from mnist_drill.data import LabeledImages, from_grey, to_grey
 from mnist_drill.errors import DrillError
 from mnist_drill.study.plan import sets_of
 from mnist_drill.study.work import train
@@ -130,7 +130,7 @@ def _outcome(ray: ModuleType, reference, work: Work) -> list[Run] | DrillError:
 
 def _packed(sets: Sets) -> list[tuple]:
     """The sets as NumPy arrays, images as grey values from 0 to 255: a quarter of the size."""
-    return [((each.images * 255).round().byte().numpy(), each.labels.numpy()) for each in sets]
+    return [(to_grey(each.images).numpy(), each.labels.numpy()) for each in sets]
 
 
 @lru_cache(maxsize=1)  # once in each worker process, and not for each of its tasks
@@ -138,7 +138,7 @@ def _unpacked(reference) -> Sets:
     import ray
 
     first, second = (
-        LabeledImages(torch.tensor(images).float() / 255, torch.tensor(labels)) for images, labels in ray.get(reference)
+        LabeledImages(from_grey(torch.tensor(images)), torch.tensor(labels)) for images, labels in ray.get(reference)
     )
     return first, second
 

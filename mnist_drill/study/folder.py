@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mnist_drill.errors import DrillError
 from mnist_drill.runs import Run
-from mnist_drill.storage.files import ensure_writable, read_json, write_atomically
+from mnist_drill.storage.files import check_format, ensure_writable, read_json, write_atomically
 from mnist_drill.study.plan import key_of
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ class Folder:
             raise DrillError(f"{self.path} holds no study: `study FILE --out {self.path}` begins one")
 
         def read(content: dict) -> Asked:
-            if content["format"] != FORMAT:
-                raise ValueError(f"its format is not {FORMAT}")
+            check_format(content, FORMAT)
             keys = {name: str(row["key"]) for name, row in content["rows"].items()}
             if not keys:
                 raise ValueError("it has no rows")

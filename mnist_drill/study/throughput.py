@@ -13,7 +13,7 @@ from mnist_drill.benchmark.turns import take_turns, timed
 from mnist_drill.course.tables import Table
 from mnist_drill.errors import Interrupted
 from mnist_drill.runs import environment_in
-from mnist_drill.storage.files import read_json, write_atomically
+from mnist_drill.storage.files import check_format, read_json, write_atomically
 from mnist_drill.study.cluster import on_ray
 from mnist_drill.study.execution import execute, executor_for
 from mnist_drill.study.work import Listed
@@ -69,8 +69,7 @@ def load(path: Path) -> dict:
     """What `save` stored. Raises `DrillError` for a file that is missing or holds something else."""
 
     def read(content: dict) -> dict:
-        if content["format"] != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}")
+        check_format(content, FORMAT)
         needed = {key: content[key] for key in ("networks", "runs", "epochs")}
         return {**needed, "environment": environment_in(content), "runs per minute": {**content["runs per minute"]}}
 

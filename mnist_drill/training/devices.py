@@ -76,3 +76,27 @@ def _cpu_name() -> str:
         lines = []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor() or platform.machine()
+
+
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """The states of the random generators that a training on the device draws from, by kind: "cpu", and its own."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type != "cpu":
+        states[device.type] = torch.get_device_module(device).get_rng_state()
+    return states
+
+
+def restore_random(states: dict[str, Tensor], device: torch.device) -> None:
+    """Goes on from `random_states`, whatever the device that they are of.
+
+    The generator of a kind that they lack is seeded by a draw from the CPU's: as it was seeded at first it would
+    repeat the first epoch.
+    """
+    torch.set_rng_state(states["cpu"])
+    if device.type == "cpu":
+        return
+    generators = torch.get_device_module(device)
+    if device.type in states:
+        generators.set_rng_state(states[device.type])
+    else:
+        generators.manual_seed(int(torch.randint(2**62, ())))

@@ -18,12 +18,13 @@ from mnist_drill.course.tables import Table, percent
 from mnist_drill.data import normalize
 from mnist_drill.evidence.stored import FOLDER
 from mnist_drill.models import recipe_for
+from mnist_drill.predictions import accuracy
 from mnist_drill.runs import FORMAT, Run, environment_in
-from mnist_drill.storage.files import read_json, write_atomically
+from mnist_drill.storage.files import check_format, read_json, write_atomically
 from mnist_drill.storage.finished import load_or_train
 from mnist_drill.train import predict
 from mnist_drill.training.devices import environment, memory_format, pick_device
-from mnist_drill.zoo.ensemble import accuracy, majority_vote
+from mnist_drill.zoo.ensemble import majority_vote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -74,8 +75,7 @@ class Comparison:
 
     @classmethod
     def _from_dict(cls, values: dict) -> Comparison:
-        if values.get("format") != FORMAT:
-            raise ValueError(f"its format is not {FORMAT}, which is read here")
+        check_format(values, FORMAT)
         entries = (
             Entry(**{**entry, "members": tuple(entry["members"]), "milliseconds": tuple(entry["milliseconds"])})
             for entry in values["entries"]
@@ -121,13 +121,13 @@ def compare(
     logits = {name: [predict(model, dataset) for dataset in sets] for name, model in models.items()}
     entries = []
     for name, run in runs.items():
-        right = [accuracy(scores.argmax(dim=1), dataset) for scores, dataset in zip(logits[name], sets, strict=True)]
+        right = [accuracy(scores.argmax(dim=1), each.labels) for scores, each in zip(logits[name], sets, strict=True)]
         cost = tuple(times[name]), flops_per_image(models[name])
         entries.append(Entry(name, (), run.parameters, len(run.epochs), *right, *cost))
     if voters:
         members = [entry for entry in entries if entry.name in voters]
         of_members = zip(*(logits[entry.name] for entry in members), strict=True)
-        right = [accuracy(majority_vote(scores), dataset) for scores, dataset in zip(of_members, sets, strict=True)]
+        right = [accuracy(majority_vote(scores), each.labels) for scores, each in zip(of_members, sets, strict=True)]
         entries.append(
             Entry(
                 f"ensemble of {len(members)}", tuple(entry.name for entry in members),

@@ -10,8 +10,6 @@ from torch import Tensor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mnist_drill.data import LabeledImages
-
 
 def majority_vote(logits: Sequence[Tensor]) -> Tensor:
     """The class that most networks predict for each image; ties are broken by the highest mean probability.
@@ -22,8 +20,3 @@ def majority_vote(logits: Sequence[Tensor]) -> Tensor:
     votes = torch.nn.functional.one_hot(stacked.argmax(dim=2), stacked.shape[2]).sum(dim=0)
     # A mean probability is at most 1, so that it cannot outweigh a vote.
     return (votes + 0.5 * stacked.double().softmax(dim=2).mean(dim=0)).argmax(dim=1)
-
-
-def accuracy(classes: Tensor, dataset: LabeledImages) -> float:
-    """The share of the images whose labels are these classes, shape (N,), in percent."""
-    return 100 * (classes == dataset.labels).sum().item() / len(dataset)

@@ -1,7 +1,6 @@
 """The command `train`: what it writes, and how a training is interrupted, resumed and kept."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ import torchvision
 from mnist_drill import train
 from mnist_drill.runs import Run
 from mnist_drill.storage import checkpoint, resume
+from tests.comparing import without_seconds
 
 
 def weights(path):
@@ -64,7 +64,7 @@ def test_a_table_of_the_competition_is_split(drill, few, table_of, tmp_path):
 def test_a_training_that_was_interrupted_is_resumed(drill, few, tmp_path, monkeypatch):
     arguments = ["train", "stage2", "--epochs", 3, "--device", "cpu", "--out"]
     drill(*arguments, tmp_path / "whole")
-    rows = [replace(row, seconds=0) for row in Run.load(tmp_path / "whole" / "stage2.json").epochs]
+    rows = without_seconds(Run.load(tmp_path / "whole" / "stage2.json"))
 
     def interrupt(row):
         if row.epoch == 2:
@@ -79,7 +79,7 @@ def test_a_training_that_was_interrupted_is_resumed(drill, few, tmp_path, monkey
     assert (status, len(errors.splitlines())) == (2, 1)
     assert "stage2.state" in errors
     assert drill(*arguments, tmp_path / "interrupted", "--resume")[0] == 0
-    assert [replace(row, seconds=0) for row in Run.load(tmp_path / "interrupted" / "stage2.json").epochs] == rows
+    assert without_seconds(Run.load(tmp_path / "interrupted" / "stage2.json")) == rows
     ours, theirs = (weights(tmp_path / name / "stage2.pt") for name in ("interrupted", "whole"))
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
     assert sorted(path.name for path in (tmp_path / "interrupted").iterdir()) == ["stage2.json", "stage2.pt"]

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from mnist_drill.course.statistics import difference, loss_difference
+from mnist_drill.course.statistics import LEVEL, difference, loss_difference
 from mnist_drill.course.tables import (
     RUN_MIME,
     Result,
@@ -154,6 +154,15 @@ def test_a_result_says_how_far_its_seeds_are_from_those_of_other_stages():
     assert [row[column] for row in table.rows[-2:]] == [str(difference(seeds, x)) for x in (others, others[:1])]
     assert {cell for row in table.rows[-2:] for cell in (*row[1:column], *row[column + 1 :])} == {"–"}
     assert len(Result(RUN, seeds).rows) == len(table.rows) - 2
+
+
+def test_the_verdicts_of_a_result_are_corrected_for_the_number_of_stages():
+    seeds, others = ending(99.4, 99.5, 99.6), ending(99.16, 99.26, 99.36)
+    alone = difference(seeds, others)
+    assert LEVEL / 2 < alone.p < LEVEL
+    for stages, verdict in ((["stage 1"], "significantly better"), (["stage 1", "two"], "no significant difference")):
+        rows = Result(RUN, seeds, against=dict.fromkeys(stages, others)).rows[-len(stages) :]
+        assert [row[5] for row in rows] == [f"{alone.interval}: {verdict}"] * len(stages)
 
 
 def test_what_else_runs_were_made_with_does_not_part_them():

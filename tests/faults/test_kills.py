@@ -11,7 +11,6 @@ import random
 import signal
 import sys
 import time
-from dataclasses import replace
 
 import pytest
 import torch
@@ -28,6 +27,7 @@ from mnist_drill.storage.archive import read_archive
 from mnist_drill.storage.files import write_atomically
 from mnist_drill.study.network import Network
 from mnist_drill.study.plan import Row, Study
+from tests.comparing import without_seconds
 
 pytestmark = [
     pytest.mark.slow,
@@ -94,7 +94,7 @@ def weights(path):
 
 
 def rows(path):
-    return [replace(row, seconds=0) for row in Run.load(path).epochs]
+    return without_seconds(Run.load(path))
 
 
 def readable(folder):
@@ -237,7 +237,7 @@ def test_evidence_that_is_killed_again_and_again_is_the_same(few, tmp_path, monk
 
     def runs_in(folder):
         monkeypatch.setattr(stored, "FOLDER", folder)
-        return [(run.name, run.seed, [replace(x, seconds=0) for x in run.epochs]) for run in stored.load_runs("small")]
+        return [(run.name, run.seed, without_seconds(run)) for run in stored.load_runs("small")]
 
     seconds = Process(lambda: collect_into(tmp_path / "whole")).seconds()
     draw = random.Random(SEED)

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from mnist_drill.data import to_grey
 from mnist_drill.judge.judging import draw_seeds, judge
 from mnist_drill.judge.report import FAILED, PASSED, UNKNOWN
 from mnist_drill.judge.rules import PRESETS, Limits
-from mnist_drill.judge.sets import grey
 from mnist_drill.recipes import PLAIN, STAGE4
 from mnist_drill.train import fit
 from tests.judge.test_messages import SPEAKS
@@ -123,7 +123,7 @@ def hash_of(image):
 def test_a_stored_hash_of_each_test_image_is_caught(few_sets, processes, tmp_path):
     known = {
         hashlib.sha256(bytes(image.flatten().tolist())).hexdigest()[:12]: int(label)
-        for image, label in zip(grey(few_sets.test_set.images), few_sets.test_set.labels, strict=True)
+        for image, label in zip(to_grey(few_sets.test_set.images), few_sets.test_set.labels, strict=True)
     }
     report = judged(tmp_path, f"{REMEMBERS}\n\nKNOWN = {known!r}\n", few_sets, processes, speed=False)
     assert report.verdict == FAILED

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from mnist_drill.errors import DrillError
-from mnist_drill.storage.files import ensure_writable, write_atomically
+from mnist_drill.storage.files import check_format, ensure_writable, read_json, write_atomically
 
 
 def test_it_makes_the_folder_and_leaves_nothing_beside_the_file(tmp_path):
@@ -30,3 +30,13 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(DrillError, match=str(tmp_path / "file" / "below")):
         ensure_writable(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize("content", ['{"format": 1}', "{}", '{"format": "2"}'])
+def test_another_format_is_one_error_that_names_the_file(tmp_path, content):
+    path = tmp_path / "file.json"
+    path.write_text(content)
+    with pytest.raises(DrillError, match=r"file\.json does not hold runs .*format is not 2.*read here: run it"):
+        read_json(path, lambda values: check_format(values, 2, "run it"), "runs")
+    path.write_text('{"format": 2}')
+    read_json(path, lambda values: check_format(values, 2, "run it"), "runs")

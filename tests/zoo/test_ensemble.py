@@ -1,7 +1,6 @@
 import torch
 
-from mnist_drill.data import LabeledImages
-from mnist_drill.zoo.ensemble import accuracy, majority_vote
+from mnist_drill.zoo.ensemble import majority_vote
 
 
 def logits(*rows):
@@ -23,8 +22,3 @@ def test_a_tie_goes_to_the_highest_mean_probability():
 
 def test_one_member_decides_alone():
     assert majority_vote([logits([0.1, 0.2, 0.7], [0.8, 0.1, 0.1])]).tolist() == [2, 0]
-
-
-def test_accuracy_is_the_share_of_labels_in_percent():
-    dataset = LabeledImages(torch.zeros(4, 1, 28, 28), torch.tensor([1, 2, 3, 4]))
-    assert accuracy(torch.tensor([1, 2, 3, 0]), dataset) == 75
