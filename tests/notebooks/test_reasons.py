@@ -20,7 +20,7 @@ REASONS = {
     },
     "02_parameter_reduction": {
         "The small network starts like the large one": HE,
-        "With He initialization those of stage 2 vary": BY_DEFINITION,
+        "With He initialization the logits of stage 2 vary": BY_DEFINITION,
         "With He initialization at least {n} seeds": HE,
         "With batch norm all seeds are": NORM,
         "The mean of each class's map is its logit": BY_DEFINITION,
@@ -34,7 +34,7 @@ REASONS = {
     "04_augmentation_scheduler": {
         "After epoch {n} the running train accuracy": BY_DEFINITION,
         "With {sure:.0%} confidence they show only": BY_DEFINITION,
-        "With each seed the two have the same train loss": BY_DEFINITION,
+        "The two of a pair have the same train loss": BY_DEFINITION,
     },
     "appendix_big_networks": {
         "FLOPs do not follow parameters": BY_DEFINITION,
