@@ -171,20 +171,22 @@ def study_table(study: dict[str, list[Run]], chosen: str | None) -> Table:
     intervals are each comparison's own; the verdicts are corrected for the number of comparisons. The loss often
     separates variants with fewer seeds, but it measures confidence, too. Parameters are shown where they differ. The
     time of an epoch, median (lowest to highest) of the seeds, is relative to the median of the chosen row, or of the
-    first.
+    first; it is left out where the runs are from several machines.
     """
     against = "against the row above" if chosen is None else f"against {chosen!r}"
     by_accuracy, by_loss = (comparisons(study, chosen, by) for by in (difference, loss_difference))
     usual = statistics.median(run.seconds_per_epoch for run in study[chosen or next(iter(study))])
     differ = len({runs[0].parameters for runs in study.values()}) > 1
-    header = ["variant", *(["parameters"] if differ else []), "seeds", "last validation accuracy",
-              f"accuracy {against}", "last validation loss", f"loss {against}",
-              "time of an epoch, relative"]  # fmt: skip
+    timed = len({machine(run) for runs in study.values() for run in runs}) == 1
+    of_all, *others = {by_machine(runs) for runs in study.values()}  # how the runs of a row divide: once, if all alike
+    header = ["variant", *(["parameters"] if differ else []), f"seeds{'' if others else of_all}",
+              "last validation accuracy", f"accuracy {against}", "last validation loss", f"loss {against}",
+              *(["time of an epoch, relative"] if timed else [])]  # fmt: skip
     rows = [
-        [label, *([f"{runs[0].parameters:,}"] if differ else []), counted(runs),
+        [label, *([f"{runs[0].parameters:,}"] if differ else []), counted(runs) if others else len(runs),
          mean_and_spread([run.last.test_accuracy for run in runs]), _compared(by_accuracy.get(label)),
          mean_and_spread([run.last.test_loss for run in runs], decimals=4), _compared(by_loss.get(label)),
-         _median_and_range([run.seconds_per_epoch / usual for run in runs])]
+         *([_median_and_range([run.seconds_per_epoch / usual for run in runs])] if timed else [])]
         for label, runs in study.items()
     ]  # fmt: skip
     return Table(header, rows)

@@ -145,6 +145,11 @@ def test_runs_are_counted_separately_by_hardware_precision_and_threads(other, na
     assert counted(runs) == f"3 (2 on a CPU, float32, 2 threads; 1 on {named})"
     for table in (spread_table({"x": runs}), study_table({"x": runs}, "x"), Result(one, runs)):
         assert f"1 on {named}" in table.markdown()
+    header, *_ = study_table({"x": runs, "y": runs}, "x").markdown().splitlines()
+    assert f"1 on {named}" in header, "once, where all rows are alike"
+    assert "time" not in header
+    apart = study_table({"x": runs, "y": [one, three]}, "x")
+    assert [row[1] for row in apart.rows] == [counted(runs), "2"]
 
 
 def test_a_result_says_how_far_its_seeds_are_from_those_of_other_stages():
