@@ -47,18 +47,24 @@ def carried_out(program: Program, images: Tensor) -> Tensor:
     """The logits of all images, (N, 10). Raises `DrillError` where they are none."""
     logits = []
     for part in images.split(BATCH):
-        batch = part if len(part) == BATCH else torch.cat([part, images[: BATCH - len(part)]])
-        if len(batch) != BATCH:
-            raise DrillError(f"at least {BATCH} images are classified")
-        logits.append(program.run(normalize(batch)).float()[: len(part)])
+        logits.append(program.run(_whole_batch(part, images)).float()[: len(part)])
     return torch.cat(logits).contiguous()
+
+
+def _whole_batch(part: Tensor, images: Tensor) -> Tensor:
+    """Some of the images, at most `BATCH`, filled up with the first ones, normalized. Raises `DrillError` where these
+    are too few."""
+    batch = torch.cat([part, images[: BATCH - len(part)]])
+    if len(batch) != BATCH:
+        raise DrillError(f"at least {BATCH // 2} images are classified")
+    return normalize(batch)
 
 
 @torch.no_grad()
 def described(program: Program, images: Tensor) -> dict:
     """What is in a program: operations with their shapes, whether it changes its constants, and whether an image's
     answer depends on the others."""
-    batch = normalize(images[:BATCH])
+    batch = _whole_batch(images[:BATCH], images)
     kept = {number: value.clone() for number, value in program.constants.items()}
     calls = []
 
