@@ -287,7 +287,7 @@ def _untrained() -> nn.Module:
 
 
 def _trained(train, batches, epochs: int) -> torch.Tensor:
-    """The weights after so many epochs of a training loop, with the exercise's optimizer."""
+    """The weights after that number of epochs of a training loop, with the exercise's optimizer."""
     model = _untrained()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     for _ in range(epochs):
